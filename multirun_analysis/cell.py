@@ -1,0 +1,88 @@
+"""Cells: the runs of a sweep that differ in `seed` only, as n, mean and standard deviation."""
+
+import pandas as pd
+
+from taunode.errors import BadInput, nearest
+from taunode.runs.signature import UNSIGNED
+from taunode.runs.state import RESULTS, State
+
+ALWAYS = ("final_test_error", "best_test_error")  # values that every finished run has; a planned sweep has none yet
+
+
+def cells(runs: pd.DataFrame, value: str = "final_test_error") -> pd.DataFrame:
+    """One row a cell, by depth, then τ from the largest on, then norm.
+
+    A diverged run is a result without a value: it counts in `diverged`, and does not enter the mean.
+
+    Args:
+        runs: `Sweep.runs`, or some rows of it.
+        value: a column of numbers that is not part of the configuration.
+
+    Returns:
+        The configuration's columns without `seed`, what does not change the mathematics, and `tau`; then
+        `value` (its name), `n` (runs with a value), `mean`, `sd` (over n − 1; NaN when n < 2),
+        `runs` (all of the cell), `finished` (done or diverged), `diverged` (of the finished), and
+        `unfinished` (text, such as "1 planned, 1 failed"; empty when there are none).
+        `attrs["keys"]` lists the columns of the configuration.
+
+    Raises:
+        BadInput: `value` is not such a column, or `runs` has lost the list of its keys.
+    """
+    if "keys" not in runs.attrs:
+        raise BadInput("cells: these are not the runs that load() returned: attrs['keys'] is missing")
+    valid = values(runs)
+    if value not in valid:
+        raise BadInput(f"value {value!r} is not one of the sweep's; nearest: {nearest(value, valid)}")
+    keys = [key for key in runs.attrs["keys"] if not (key == "seed" or key in UNSIGNED or key.startswith("runtime."))]
+    varying = [key for key in keys if runs[key].nunique(dropna=False) > 1]
+    if varying:
+        code = runs.groupby(varying, dropna=False, sort=False, observed=True).ngroup()
+    else:
+        code = pd.Series(0, index=runs.index)
+
+    state = runs["state"]
+    numbers = pd.to_numeric(runs[value]) if value in runs else pd.Series(float("nan"), index=runs.index)
+    of_cell = numbers.astype("float64").where(state == State.DONE).groupby(code)
+    finished = state.isin([result.value for result in RESULTS])
+    table = runs.loc[~code.duplicated(), [*keys, "tau"]].set_axis(code[~code.duplicated()], axis=0)
+    table = table.assign(
+        value=value,
+        n=of_cell.count(),
+        mean=of_cell.mean(),
+        sd=of_cell.std(),
+        runs=code.groupby(code).size(),
+        finished=finished.groupby(code).sum(),
+        diverged=(state == State.DIVERGED).groupby(code).sum(),
+        unfinished=_in_words(state[~finished], code[~finished]).reindex(table.index, fill_value=""),
+    )
+    table = _in_order(table)
+    table.attrs["keys"] = keys
+    return table
+
+
+def values(runs: pd.DataFrame) -> list[str]:
+    """The columns that `cells` can average: numbers that are not part of the configuration."""
+    numeric = runs.select_dtypes(["number"], exclude=["bool", "boolean"]).columns
+    return sorted((set(numeric) - set(runs.attrs["keys"])) | set(ALWAYS))
+
+
+def _in_words(state: "pd.Series[str]", code: "pd.Series[int]") -> "pd.Series[str]":
+    """The unfinished runs of each cell that has some: "1 planned, 2 failed"."""
+    words = {}
+    for cell, states in state.groupby(code):
+        counts = {word: int((states == word).sum()) for word in State}
+        words[cell] = ", ".join(f"{count} {word.value}" for word, count in counts.items() if count)
+    return pd.Series(words, dtype="object")
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """By depth, then by τ: the exponent rises and the scale falls, so τ falls; then by norm. Unknown ones last."""
+    order = pd.DataFrame(index=table.index)
+    for key, sign in (("arch.depth", 1), ("tau.exponent", 1), ("tau.scale", -1)):
+        if key in table:
+            order[key] = sign * pd.to_numeric(table[key], errors="coerce").astype("float64")
+    for key in ("tau", "arch.norm"):
+        if key in table:
+            order[key] = table[key]
+    ordered = order.sort_values(list(order.columns), kind="stable").index
+    return table.loc[ordered].reset_index(drop=True)

@@ -1,0 +1,43 @@
+"""Labels: numbers, values and τ as a reader sees them, in plain text and in the mathematics of LaTeX."""
+
+import math
+import re
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "–": "--",
+    "·": r"$\cdot$",
+    "τ": r"$\tau$",
+} | {character: f"\\{character}" for character in "&%$#_{}"}
+
+
+def number(value: float, name: str) -> str:
+    """A value as text: errors are percent and get two digits after the point, the others four significant ones."""
+    if name.endswith("_error"):
+        return f"{value:.2f}"
+    digits = 3 - math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
+    return f"{value:.{max(digits, 0)}f}" if 1e-3 <= abs(value) < 1e9 else f"{value:.4g}"
+
+
+def title(name: str) -> str:
+    """`final_test_error` → "final test error (%)"."""
+    unit = {"seconds": " (s)"}.get(name, " (%)" if name.endswith("_error") else "")
+    return name.replace("_", " ") + unit
+
+
+def latex(text: str) -> str:
+    """Plain text with LaTeX's special characters escaped."""
+    return "".join(SPECIAL.get(character, character) for character in text)
+
+
+def tau_math(label: str) -> str:
+    r"""A τ label as mathematics: `0.5·L^-1/2` → `$0.5\,L^{-1/2}$`; words after it stay words."""
+    match = re.fullmatch(r"(?:(?P<scale>[\d.e+-]+)·)?L\^(?P<power>-?[\d./]+)(?P<words>( .*)?)", label)
+    if match:
+        scale = rf"{match['scale']}\," if match["scale"] else ""
+        return f"${scale}L^{{{match['power']}}}${latex(match['words'])}"
+    match = re.fullmatch(r"(?P<scale>[\d.e+-]+)(?P<words>( .*)?)", label)
+    return f"${match['scale']}${latex(match['words'])}" if match else latex(label)

@@ -1,0 +1,166 @@
+"""Build what a configuration names: the one place that turns `_target_` into an object.
+
+A run directory is data, not code: only the exact names that the shipped configuration files use can be built.
+Arguments are checked against the annotations of what is built, so that every mistake is one line with its key.
+"""
+
+import functools
+import importlib
+import inspect
+import math
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from taunode.errors import BadInput, nearest
+
+if TYPE_CHECKING:
+    from taunode.data.sets import DataSet
+    from taunode.models.network import Network
+    from taunode.training.schedule import Schedule
+
+
+@functools.cache
+def allowed_targets() -> frozenset[str]:
+    """Every `_target_` in conf/: adding an option there is what admits a new class."""
+    conf = importlib.import_module("taunode.conf")
+    files = Path(conf.__path__[0]).rglob("*.yaml")
+    return frozenset(
+        target
+        for file in files
+        for target in re.findall(r"^_target_:\s*(taunode\.\S+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+    )
+
+
+def check_targets(config: Any, key: str = "") -> None:
+    """Refuse a configuration that names anything else than what taunode's own options name, at any depth.
+
+    Raises:
+        BadInput: with the key, the name and the names that are allowed.
+    """
+    if isinstance(config, Mapping):
+        for name, value in config.items():
+            where = f"{key}.{name}" if key else str(name)
+            if name == "_target_" and value not in allowed_targets():
+                raise BadInput(f"{where}: {value!r} is not allowed; allowed: {nearest(str(value), allowed_targets())}")
+            check_targets(value, where)
+    elif isinstance(config, list):
+        for index, value in enumerate(config):
+            check_targets(value, f"{key}[{index}]")
+
+
+def instantiate(node: Mapping[str, Any], key: str, **given: Any) -> Any:
+    """Build what a group's node names by `_target_`, with the node's other keys and `given` as arguments.
+
+    Args:
+        key: the group's name, for messages.
+
+    Raises:
+        BadInput: a name that is not allowed, an unknown or missing key, a value of another type, or whatever the
+            constructor refuses.
+    """
+    if "_target_" not in node:
+        raise BadInput(f"{key}: has no _target_")
+    check_targets(node, key)
+    module, _, name = node["_target_"].rpartition(".")
+    build = getattr(importlib.import_module(module), name)
+    return build(**checked(build, {k: v for k, v in node.items() if k != "_target_"}, key, given), **given)
+
+
+def checked(
+    build: Callable[..., object], values: Mapping[str, Any], key: str, given: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The values as arguments for `build`, each of its annotated type.
+
+    Raises:
+        BadInput: an unknown, missing or wrongly typed one.
+    """
+    parameters = inspect.signature(build).parameters
+    given = given or {}
+    hints = typing.get_type_hints(inspect.getattr_static(build, "__init__") if isinstance(build, type) else build)
+    for name in values:
+        if name not in parameters or name in given:
+            valid = nearest(name, [parameter for parameter in parameters if parameter not in given])
+            raise BadInput(f"unknown key {key}.{name}; valid: {valid}")
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in values and name not in given:
+            raise BadInput(f"{key}.{name} is missing")
+    return {name: convert(value, hints[name], f"{key}.{name}") for name, value in values.items()}
+
+
+_words = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    list: "a list",
+    type(None): "null",
+}
+
+
+def convert(value: Any, hint: Any, key: str) -> Any:
+    """`value` as the annotated type: only 1 for 1.0 is converted, everything else must fit as it is."""
+    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    for option in options:
+        origin, arguments = typing.get_origin(option) or option, typing.get_args(option)
+        if origin is Literal:
+            if any(value == choice and type(value) is type(choice) for choice in arguments):
+                return value
+        elif origin is list and isinstance(value, list):
+            return [convert(item, arguments[0], f"{key}[{index}]") for index, item in enumerate(value)]
+        elif origin is dict and isinstance(value, dict):
+            return {name: convert(item, arguments[1], f"{key}.{name}") for name, item in value.items()}
+        elif origin is Any:
+            return value
+        elif origin is float and isinstance(value, int | float) and not isinstance(value, bool):
+            if math.isnan(value):
+                raise BadInput(f"{key} must be a number, got {value}")
+            return float(value)
+        elif isinstance(origin, type) and type(value) is origin:
+            return value
+    wanted = [
+        f"one of {', '.join(str(choice) for choice in typing.get_args(option))}"
+        if typing.get_origin(option) is Literal
+        else _words.get(typing.get_origin(option) or option, str(option))
+        for option in options
+    ]
+    raise BadInput(f"{key} must be {' or '.join(wanted)}, got {value!r}")
+
+
+def complete(config: dict[str, Any]) -> dict[str, Any]:
+    """Resolve in place what one group leaves to another: `tau.learn: auto` is shared without norm, none with it."""
+    tau = config.get("tau")
+    if tau is not None and tau.get("learn") == "auto":
+        tau["learn"] = "shared" if config["arch"].get("norm") == "none" else "none"
+    return config
+
+
+def data_set(config: Mapping[str, Any]) -> "DataSet":
+    """The data set of a configuration; imports no torch."""
+    built: DataSet = instantiate(config["dataset"], "dataset")
+    return built
+
+
+def schedule(config: Mapping[str, Any]) -> "Schedule":
+    """The schedule of a configuration; imports no torch."""
+    built: Schedule = instantiate(config["schedule"], "schedule")
+    return built
+
+
+def network(config: Mapping[str, Any], device: str = "cpu") -> "Network":
+    """The untrained network of a completed configuration, initialised from its seed alone.
+
+    Args:
+        device: where it is built; `meta` gives shapes and counts without memory.
+    """
+    import torch
+
+    data = config["dataset"]
+    shape = {name: data[name] for name in ("channels", "image_size", "classes")}
+    with torch.random.fork_rng(devices=[]), torch.device(device):
+        torch.manual_seed(config["seed"])
+        built: Network = instantiate(config["arch"], "arch", tau=instantiate(config["tau"], "tau"), **shape)
+    return built

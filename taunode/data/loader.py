@@ -1,0 +1,120 @@
+"""Batches of a data set that lies whole on the device, in an order that can be cut after any batch and resumed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from taunode.data.augmentation import Augmentation
+from taunode.data.dataset import DataSet
+from taunode.data.images import Images, Splits
+from taunode.errors import BadInput
+
+
+class TrainLoader:
+    """Augmented batches in a new random order each epoch; the last batch of an epoch may be smaller.
+
+    Iterating yields `(inputs, labels)`, float32 (n, channels, height, width) and int64 (n,), for the rest of the
+    epoch that is under way, and then stops; the next iteration begins a new epoch. One generator on the device,
+    seeded with `seed`, gives both the order and the augmentation.
+    """
+
+    def __init__(
+        self, images: Images, augmentation: Augmentation, batch_size: int, seed: int, device: torch.device | str
+    ) -> None:
+        self.batch_size = _checked(batch_size)
+        self.samples = len(images)
+        self._augmentation = augmentation
+        self._pixels = _on_device(images.pixels, device)
+        self._labels = _on_device(images.labels, device)
+        self._generator = torch.Generator(device).manual_seed(seed)
+        self._order = self._no_order()
+        self._position = 0  # images of the epoch that have been handed out
+
+    def __len__(self) -> int:
+        """Batches in a whole epoch."""
+        return -(-self.samples // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        if not len(self._order):
+            self._order = torch.randperm(self.samples, generator=self._generator, device=self._pixels.device)
+        while self._position < self.samples:
+            chosen = self._order[self._position : self._position + self.batch_size]
+            inputs = self._augmentation.train(self._pixels[chosen], self._generator)
+            # Before the batch is handed out: whoever holds it counts it as done when the state is saved.
+            self._position += len(chosen)
+            yield inputs, self._labels[chosen]
+        self._order, self._position = self._no_order(), 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Order (empty between two epochs), position in it, and generator, such that iterating goes on bit for bit.
+
+        After an epoch's last batch but before its iteration has ended, the epoch is still under way: its rest is
+        no batch.
+        """
+        # A copy: torch.save writes the state while later batches may already be drawn.
+        return {
+            "order": self._order.cpu().clone(),
+            "position": self._position,
+            "generator": self._generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from `state`; raises `BadInput` when it is of another data set or another kind of device."""
+        if len(state["order"]) not in (0, self.samples):
+            raise BadInput(f"the state is of {len(state['order'])} training images, the data set has {self.samples}")
+        if len(state["generator"]) != len(self._generator.get_state()):
+            raise BadInput(f"the state's random numbers are not those of a {self._pixels.device.type} device")
+        self._order = state["order"].to(self._pixels.device)
+        self._position = state["position"]
+        self._generator.set_state(state["generator"])
+
+    def _no_order(self) -> Tensor:
+        return torch.empty(0, dtype=torch.int64, device=self._pixels.device)
+
+
+class TestLoader:
+    """All images in order, normalised and not augmented, in batches like those of `TrainLoader`."""
+
+    def __init__(self, images: Images, augmentation: Augmentation, batch_size: int, device: torch.device | str) -> None:
+        self.batch_size = _checked(batch_size)
+        self.samples = len(images)
+        self._augmentation = augmentation
+        self._pixels = _on_device(images.pixels, device)
+        self._labels = _on_device(images.labels, device)
+
+    def __len__(self) -> int:
+        """Batches."""
+        return -(-self.samples // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for start in range(0, self.samples, self.batch_size):
+            batch = slice(start, start + self.batch_size)
+            yield self._augmentation.test(self._pixels[batch]), self._labels[batch]
+
+
+def loaders(
+    dataset: DataSet, splits: Splits, batch_size: int, seed: int, device: torch.device | str
+) -> tuple[TrainLoader, dict[str, TestLoader]]:
+    """The training loader, and those to evaluate with: "test" and, where images are held out, "validation"."""
+    augmentation = Augmentation(dataset.mean, dataset.std, dataset.crop_padding, dataset.flip)
+    evaluated = {"test": splits.test}
+    if splits.validation is not None:
+        evaluated["validation"] = splits.validation
+    return TrainLoader(splits.train, augmentation, batch_size, seed, device), {
+        name: TestLoader(images, augmentation, batch_size, device) for name, images in evaluated.items()
+    }
+
+
+def _checked(batch_size: int) -> int:
+    if batch_size < 1:
+        raise BadInput(f"batch_size={batch_size}; valid: 1, 2, …")
+    return batch_size
+
+
+def _on_device(array: NDArray[Any], device: torch.device | str) -> Tensor:
+    # A tensor over memory that cannot be written would be undefined behaviour: such arrays are copied.
+    return torch.from_numpy(np.require(array, requirements="W")).to(device)

@@ -1,0 +1,20 @@
+"""What a user is told, in one line, when a command cannot be carried out as typed."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class BadInput(Exception):  # noqa: N818 -- not a fault of the program: it ends a command with exit code 2
+    """Input that cannot be right: one clear line with the value that was given and what would be valid.
+
+    Every command ends with exit code 2 on it, and has written nothing.
+    """
+
+
+def nearest(word: str, valid: Iterable[str], show: int = 12) -> str:
+    """The valid choices as text, those most like `word` first; at most `show` of them."""
+    choices = sorted(set(valid))
+    close = difflib.get_close_matches(word, choices, n=show, cutoff=0.4)
+    ordered = close + [choice for choice in choices if choice not in close]
+    more = f", … ({len(ordered) - show} more)" if len(ordered) > show else ""
+    return ", ".join(ordered[:show]) + more

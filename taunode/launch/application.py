@@ -1,0 +1,131 @@
+"""The `taunode` command: Hydra's command line, with our plan and executors behind it."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import _run_hydra, get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from taunode.errors import BadInput
+from taunode.launch.command_line import plan_job, plan_single
+from taunode.launch.compose import CONFIG, SHIPPED, Composer, search_path
+from taunode.launch.execution import prepare, run_inline
+from taunode.launch.messages import Refusal, explain
+from taunode.launch.plugins import register
+from taunode.launch.status import Outcome, counts
+from taunode.runs.state import BROKEN, RESULTS
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what a command line says; returns the exit code."""
+    register()
+    parser = get_args_parser()
+    for flag, what in (
+        ("again", "do finished runs again, from the beginning"),
+        ("adopt", "keep runs that this command made before conf/ changed"),
+        ("new", "plan them anew beside the old ones"),
+    ):
+        parser.add_argument(f"--{flag}", action="store_true", help=what)
+    args = parser.parse_args(list(arguments))
+    flags = [f"hydra.sweeper.{name}=true" for name in ("again", "adopt", "new") if getattr(args, name)]
+    config_dir = Path(args.config_dir) if args.config_dir else None
+    try:
+        if args.cfg or args.info or args.shell_completion or args.hydra_help:
+            return _hydra(args, parser, config_dir)
+        mode = RunMode.MULTIRUN if args.multirun else RunMode.RUN
+        composer = compose_command([*args.overrides, *flags], config_dir, mode)
+        if composer.master.hydra.mode == RunMode.MULTIRUN:
+            return _multirun([*args.overrides, *flags], config_dir)
+        return _run(composer)
+    except BadInput as error:
+        print(f"taunode: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def compose_command(overrides: Sequence[str], config_dir: Path | None, mode: RunMode) -> Composer:
+    """A composer of the command line; every refusal of Hydra's becomes one clear line."""
+    try:
+        return Composer.for_command(overrides, config_dir, mode)
+    except Refusal as error:
+        raise explain(error, overrides, _plain_composer(config_dir)) from None
+
+
+def _plain_composer(config_dir: Path | None) -> Composer | None:
+    try:
+        return Composer.for_command([], config_dir, RunMode.RUN)
+    except Refusal:
+        return None  # the user's own --config-dir is at fault
+
+
+def _hydra(args: argparse.Namespace, parser: argparse.ArgumentParser, config_dir: Path | None) -> int:
+    """What Hydra itself shows: configurations, its own help, completion."""
+    if args.cfg:
+        compose_command(args.overrides, config_dir, RunMode.RUN)  # its mistakes in our words
+    _run_hydra(args, parser, _job, config_path=SHIPPED, config_name=CONFIG)
+    return 0
+
+
+def _run(composer: Composer) -> int:
+    plan = plan_single(composer)
+    prepare(plan)
+    return finish(run_inline(plan))
+
+
+def _multirun(overrides: list[str], config_dir: Path | None) -> int:
+    hydra = Hydra.create_main_hydra2("taunode", search_path(config_dir))
+    try:
+        result = hydra.multirun(CONFIG, _job, [*overrides, "hydra.mode=MULTIRUN"], with_log_configuration=False)
+    except Refusal as error:
+        raise explain(error, overrides, _plain_composer(config_dir)) from None
+    finally:
+        GlobalHydra.instance().clear()
+    if isinstance(result, Outcome):
+        return finish(result)
+    batches = result if isinstance(result, list) else []  # another sweeper may return whatever it likes
+    jobs = [job for batch in batches for job in (batch if isinstance(batch, Sequence) else [batch])]
+    return 1 if any(job.status is not JobStatus.COMPLETED for job in jobs if isinstance(job, JobReturn)) else 0
+
+
+def _job(config: DictConfig) -> float:
+    """One job of Hydra's basic launcher: one of our single runs, in the sweep's directory.
+
+    Returns:
+        The final test error in percent, for those who minimise it.
+    """
+    plan = plan_job(config, OmegaConf.create({"hydra": HydraConfig.get()}).hydra)
+    prepare(plan)
+    outcome = run_inline(plan)
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    (status,) = outcome.statuses
+    if status.state not in RESULTS:
+        raise RuntimeError(f"{status.name}: {status.state} {status.note}")
+    return status.objective
+
+
+def finish(outcome: Outcome) -> int:
+    """Say how the runs ended and what to type next; returns the exit code."""
+    for status in outcome.statuses:
+        if status.state in BROKEN:
+            print(f"{status.name}: {status.state}: {status.note}", file=sys.stderr)
+    shown = Path(os.path.relpath(outcome.root))
+    if outcome.is_sweep:
+        print(f"{shown}: {counts(outcome.states).plain}")
+        print(f"table:  multirun-analysis table {shown}")
+        if outcome.exit_code:
+            print(f"again:  taunode-sweep resume {shown}")
+    else:
+        (status,) = outcome.statuses
+        error = "" if status.test_error is None else f", test error {status.test_error:.2f} %"
+        print(f"{shown}: {status.state} {status.note}".rstrip() + error)
+    return outcome.exit_code

@@ -1,0 +1,102 @@
+"""Compose configurations as Hydra does, but many at once: each combination of groups once, values on a copy.
+
+Hydra takes 100 ms for a configuration; 1,000 runs of a grid share a handful of group combinations, so the expensive
+part is done for each of those, and the private function that Hydra itself applies values with does the rest.
+"""
+
+import copy
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import setup_globals
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
+
+from taunode.errors import BadInput
+
+CONFIG = "config"
+SHIPPED = "pkg://taunode.conf"
+
+
+def search_path(config_dir: Path | None = None) -> ConfigSearchPath:
+    """Where configuration is looked for: the shipped one, and a user's directory beside it (`--config-dir`).
+
+    Raises:
+        BadInput: there is no such directory.
+    """
+    search = create_config_search_path(SHIPPED)
+    if config_dir is not None:
+        if not config_dir.is_dir():
+            raise BadInput(f"--config-dir {config_dir}: no such directory")
+        search.append("command-line", f"file://{config_dir.resolve()}")
+    return search
+
+
+class Composer:
+    """Composes what override lists stand for.
+
+    Args:
+        loader: Hydra's.
+        master: the configuration of the whole command, which carries its `hydra.` overrides.
+    """
+
+    def __init__(self, loader: ConfigLoaderImpl, master: DictConfig) -> None:
+        self.loader, self.master = loader, master
+        self._parser = OverridesParser.create(config_loader=loader)
+        self._parse = functools.cache(self._parse_one)
+        self._base = functools.cache(self._load)
+
+    @classmethod
+    def for_command(cls, overrides: Sequence[str], config_dir: Path | None, mode: RunMode) -> "Composer":
+        """A composer for a command line; its `hydra.` settings are in `master.hydra`."""
+        setup_globals()
+        loader = ConfigLoaderImpl(config_search_path=search_path(config_dir))
+        return cls(loader, loader.load_configuration(CONFIG, list(overrides), run_mode=mode))
+
+    def parse(self, overrides: Sequence[str]) -> list[Override]:
+        return self._parser.parse_overrides(list(overrides))
+
+    def _parse_one(self, text: str) -> Override:
+        return self._parser.parse_overrides([text])[0]
+
+    def _load(self, overrides: tuple[str, ...]) -> DictConfig:
+        config = self.loader.load_sweep_config(self.master, list(overrides))
+        with open_dict(config):
+            config.pop("hydra")
+        return config
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """The configuration of one run, without the `hydra` node; equal to Hydra's own composition."""
+        groups: list[str] = []
+        values: list[Override] = []
+        for text in overrides:
+            override = self._parse(text)
+            if override.is_sweep_override():
+                raise BadInput(f"{text}: several values for one run; sweep with -m")
+            is_value = isinstance(override.value(), dict) or not self.loader.repository.group_exists(
+                override.key_or_group
+            )
+            if is_value and not text.lstrip("+~").startswith("hydra."):
+                values.append(override)
+            else:
+                groups.append(text)
+        config = copy.deepcopy(self._base(tuple(groups)))
+        ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        return config
+
+
+def keys(config: DictConfig) -> list[str]:
+    """The dotted keys of a configuration, groups and leaves."""
+    found = []
+    for key in config:
+        found.append(str(key))
+        node = config._get_node(key)
+        if isinstance(node, DictConfig) and not node._is_none():
+            found += [f"{key!s}.{name}" for name in keys(node)]
+    return found

@@ -1,0 +1,87 @@
+"""Freeze: from a composed configuration to a complete, checked one in which nothing is left open.
+
+What two groups leave to each other is resolved, the data set adds its shape and fingerprint, and every group is built
+once (networks on the meta device), so that what is planned can run.
+"""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from taunode import build
+from taunode.errors import BadInput, nearest
+from taunode.runs.runtime import Runtime
+from taunode.runs.signature import flatten
+
+GROUPS = ("arch", "tau", "dataset", "schedule", "embedding", "solver")
+KEYS = (*GROUPS, "seed", "precision")
+
+
+class Freezer:
+    """Freezes and checks configurations; what several have in common is looked at once.
+
+    Args:
+        directory: what relative paths are relative to: where the command was typed.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._data_facts = functools.cache(self._ask_data)
+        self._network_facts = functools.cache(self._build_network)
+        self._schedules = functools.cache(self._build_schedule)
+
+    def freeze(self, config: DictConfig) -> tuple[dict[str, Any], Runtime]:
+        """The frozen configuration of a run, and the runtime it was asked with. Imports no torch.
+
+        Raises:
+            BadInput: a value is missing, of another type, or cannot be frozen; the data set is not there.
+        """
+        try:
+            plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        except OmegaConfBaseException as error:
+            raise BadInput(str(error).splitlines()[0]) from None
+        assert isinstance(plain, dict)
+        frozen: dict[str, Any] = {str(key): value for key, value in plain.items()}
+        runtime = Runtime.from_config(frozen.pop("runtime"), self.directory)
+        for key in frozen:
+            if key not in KEYS:
+                raise BadInput(f"unknown key {key!r}; nearest: {nearest(key, KEYS)}")
+        for key, value in flatten(frozen):
+            if isinstance(value, str) and "${" in value:
+                raise BadInput(f"{key}: a value cannot hold '${{', got {value!r}")
+        seed = build.convert(frozen["seed"], int, "seed")
+        if not 0 <= seed < 2**63:
+            raise BadInput(f"seed must be a whole number >= 0, got {seed}")
+        build.convert(frozen["precision"], Literal["fp32", "bf16"], "precision")
+        for group in ("arch", "tau", "dataset", "schedule"):
+            if not isinstance(frozen[group], dict):
+                raise BadInput(f"{group} must be one of its options, got {frozen[group]!r}")
+        build.complete(frozen)
+        frozen["dataset"] |= self._data_facts(json.dumps(frozen["dataset"]), runtime.data_root)
+        return frozen, runtime
+
+    def _ask_data(self, node: str, root: str) -> dict[str, Any]:
+        return build.data_set({"dataset": json.loads(node)}).facts(Path(root))
+
+    def check(self, frozen: dict[str, Any]) -> dict[str, Any]:
+        """Build what a frozen configuration names.
+
+        Returns:
+            What the network turned out to be: tau (label), tau_value, blocks (L), parameters, trainable_parameters.
+
+        Raises:
+            BadInput: it cannot be built.
+        """
+        self._schedules(json.dumps(frozen["schedule"]))
+        shape = {key: frozen["dataset"][key] for key in ("channels", "image_size", "classes")}
+        return self._network_facts(json.dumps({"arch": frozen["arch"], "tau": frozen["tau"], "dataset": shape}))
+
+    def _build_schedule(self, node: str) -> None:
+        build.schedule({"schedule": json.loads(node)})
+
+    def _build_network(self, nodes: str) -> dict[str, Any]:
+        return build.network({**json.loads(nodes), "seed": 0}, device="meta").facts()

@@ -1,0 +1,100 @@
+"""Hydra's plugins of this project: the sweeper that plans, and the launcher that executes the plan on this machine.
+
+Hydra accepts a plugin only under the name `hydra_plugins.`, so this module is entered under that name (`register`);
+a real package there would show our plugins to every other Hydra application of the environment.
+"""
+
+import importlib
+import sys
+import types
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper as HydraSweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from taunode.launch.command_line import SweepOptions, plan_jobs, plan_multirun
+from taunode.launch.compose import Composer
+from taunode.launch.execution import prepare, tasks_of
+from taunode.launch.local import run_locally
+from taunode.launch.plan import Plan
+from taunode.launch.status import Outcome, Status
+from taunode.runs.state import RESULTS
+
+NAME = "hydra_plugins.taunode"
+
+
+def register() -> None:
+    """Make Hydra find the plugins; call it before anything is composed."""
+    try:
+        package = importlib.import_module("hydra_plugins")
+    except ImportError:
+        package = sys.modules["hydra_plugins"] = types.ModuleType("hydra_plugins")
+        package.__path__ = []
+    sys.modules[NAME] = sys.modules[__name__]
+    package.__dict__["taunode"] = sys.modules[__name__]
+    for plugin in (Sweeper, Local):
+        Plugins.instance().register(plugin)
+
+
+class Sweeper(HydraSweeper):
+    """Plans every run of a command line before the first is written, and hands the plan to the launcher."""
+
+    def __init__(self, **options: Any) -> None:
+        self._options = options
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self._composer = Composer(hydra_context.config_loader, config)  # type: ignore[arg-type]  # Hydra has one loader
+        self._launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Plan, write, execute.
+
+        Returns:
+            An `Outcome` from this project's launchers, else what Hydra's launcher returns.
+        """
+        plan = plan_multirun(self._composer, arguments, SweepOptions.from_config(self._options))
+        if isinstance(self._launcher, Local):
+            return self._launcher.execute(plan)
+        prepare(plan)
+        jobs = [[*planned.overrides, f"hydra.sweep.dir='{plan.root}'"] for planned in plan.runs]
+        return self._launcher.launch(jobs, initial_job_idx=0)  # Hydra's basic launcher: one single run after another
+
+
+class Local(Launcher):
+    """Worker processes on this machine. Also takes the jobs of Hydra's other sweepers, and returns their objective.
+
+    Args:
+        workers: null for one a GPU, or as many as the processors have room for.
+    """
+
+    def __init__(self, workers: int | None) -> None:
+        self._workers = workers
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self._composer = Composer(hydra_context.config_loader, config)  # type: ignore[arg-type]  # Hydra has one loader
+
+    def execute(self, plan: Plan) -> Outcome:
+        prepare(plan)
+        return run_locally(tasks_of(plan), plan.root, self._workers)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Hydra's own way: one override list a job, one result a job (the final test error, in percent)."""
+        plan = plan_jobs(self._composer, job_overrides)
+        found = {status.name: status for status in self.execute(plan).statuses}
+        planned = zip(job_overrides, plan.by_job, strict=True)
+        return [_job_return(list(overrides), found[run.run.path.name]) for overrides, run in planned]
+
+
+def _job_return(overrides: list[str], status: Status) -> JobReturn:
+    completed = status.state in RESULTS
+    result = JobReturn(overrides=overrides, status=JobStatus.COMPLETED if completed else JobStatus.FAILED)
+    failure = RuntimeError(f"{status.name}: {status.state} {status.note}")
+    result.return_value = status.objective if completed else failure
+    return result

@@ -1,0 +1,191 @@
+"""The claim: who owns a run, so that of any number of processes exactly one writes its results.
+
+`claim.<k>` belongs to attempt k and is never renamed or removed; the highest k owns. To claim is to link a complete
+private file to `claim.<k+1>`: where it exists already, somebody else was faster. The owner touches its claim as a
+heartbeat. It may be taken over only when it is older than the lease by the file server's own clock, or when its
+process has provably gone. The end is `done`, linked once, which names the attempt whose files are the run's.
+"""
+
+import contextlib
+import json
+import os
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from taunode.runs.directory import Record, RunDirectory, link_once, write_json
+from taunode.runs.state import (
+    RESULTS,
+    SIGNALS_IN_A_ROW,
+    Observation,
+    State,
+    derive,
+    identity,
+    killed_in_a_row,
+    may_start,
+    observe,
+)
+
+
+class LostClaim(Exception):  # noqa: N818 -- not an error: the run is in other hands
+    """Another attempt owns the run, or has ended it; this one must not write."""
+
+
+def now() -> str:
+    return datetime.now(UTC).astimezone().isoformat(timespec="seconds")
+
+
+def server_time(run: RunDirectory) -> float:
+    """The file server's clock, which is not this host's."""
+    touched = run.path / f".clock.{uuid.uuid4().hex[:8]}"
+    touched.touch()
+    try:
+        return touched.stat().st_mtime
+    finally:
+        touched.unlink()
+
+
+def look(run: RunDirectory) -> tuple[Record, Observation, State]:
+    """A run's record, what its directory shows, and the state that follows."""
+    record = run.read_record()
+    seen = observe(run, record)
+    if derive(seen) in (State.RUNNING, State.STALLED):
+        seen = observe(run, record, now=server_time(run))
+    return record, seen, derive(seen)
+
+
+@dataclass
+class Claim:
+    """Attempt `attempt` of a run, while this process owns it.
+
+    Attributes:
+        about: what is recorded of the attempt: who, when, where, from which checkpoints; its end is added.
+        earlier: the records of the attempts before.
+    """
+
+    run: RunDirectory
+    attempt: int
+    about: dict[str, Any]
+    earlier: list[dict[str, Any]]
+
+    def beat(self) -> None:
+        """Touch the claim, by the file server's clock."""
+        os.utime(self.run.claim(self.attempt))
+
+    def lost(self) -> bool:
+        return self.run.claim(self.attempt + 1).exists() or self.run.done.exists()
+
+    def hold(self) -> None:
+        """Before each write.
+
+        Raises:
+            LostClaim: somebody else owns the run.
+        """
+        if self.lost():
+            raise LostClaim(f"{self.run.path}: attempt {self.attempt} has lost its claim")
+
+    def end(self, state: State, end: str, **more: Any) -> State:
+        """Record how the attempt ended; returns the state the run has now.
+
+        Raises:
+            LostClaim: somebody else owns the run.
+        """
+        self.hold()
+        if state in RESULTS:
+            self.run.link(self.attempt)
+            if not link_once(self.run.done, {"attempt": self.attempt, "state": state}):
+                raise LostClaim(f"{self.run.path}: another attempt was done first")
+        self.about |= {"ended": now(), "state": state, "end": end, **more}
+        progressed = fingerprint(self.run) != self.about["checkpoints"]
+        if more.get("killed") and state is State.PLANNED:
+            kills = killed_in_a_row([*self.earlier, self.about], self.about["checkpoints"])
+            if not progressed and kills >= SIGNALS_IN_A_ROW:
+                state = self.about["state"] = State.FAILED
+                self.about["end"] += f": {SIGNALS_IN_A_ROW} attempts in a row without progress"
+        self.about["progressed"] = progressed
+        write_json(self.run.claim(self.attempt), self.about)
+        self.publish(state)
+        return state
+
+    def publish(self, state: State) -> None:
+        """Repeat in run.json what the claims say, for those who read many runs."""
+        record = self.run.read_record()
+        record.state = state
+        record.attempts = [*self.earlier, self.about]
+        if state in RESULTS:
+            record.summary = self.about["summary"]
+        write_json(self.run.record, record.to_json())
+
+
+def fingerprint(run: RunDirectory) -> list[list[int]]:
+    """Which checkpoints there are: changed if and only if an attempt has made progress that is kept."""
+    found = []
+    for attempt in run.checkpoints():
+        with contextlib.suppress(FileNotFoundError):  # removed by the owner in between
+            found.append([attempt, run.checkpoint(attempt).stat().st_mtime_ns])
+    return found
+
+
+def forget_result(run: RunDirectory) -> None:
+    """Let a finished run be done again from the beginning (`--again`); the old files stay until then."""
+    for attempt in run.checkpoints():
+        run.checkpoint(attempt).unlink(missing_ok=True)
+    run.done.unlink(missing_ok=True)
+
+
+def earlier_attempts(run: RunDirectory, record: Record, attempts: int) -> list[dict[str, Any]]:
+    """The records of attempts 1 … `attempts`: from run.json, or from the claims where it is behind."""
+    known = {attempt["attempt"]: attempt for attempt in record.attempts if "state" in attempt}
+    return [known.get(number) or json.loads(run.claim(number).read_bytes()) for number in range(1, attempts + 1)]
+
+
+def take(
+    run: RunDirectory,
+    about: dict[str, Any],
+    lease: float,
+    also: frozenset[State] = frozenset(),
+    newest: int | None = None,
+) -> Claim | None:
+    """Claim a run, if it may be started.
+
+    Args:
+        about: what to record of the attempt.
+        lease: seconds without a heartbeat after which this attempt may be taken over.
+        also: states that are started because the user asked for it (`resume`).
+        newest: with `also`: the newest attempt when the user asked, so that a run is tried once per command.
+
+    Returns:
+        None where the run has ended, is in other hands, or somebody else was faster.
+    """
+    record, seen, state = look(run)
+    asked = state in also and seen.attempts == newest
+    if not (may_start(state, seen.attempt) or asked):
+        return None
+    earlier = earlier_attempts(run, record, seen.attempts)
+    checkpoints = fingerprint(run)
+    number = seen.attempts + 1
+    about = {
+        "attempt": number,
+        "owner": identity(),
+        "started": now(),
+        "lease": lease,
+        "checkpoints": checkpoints,
+        **about,
+    }
+    if state is State.STALLED:
+        about["took_over"] = f"attempt {seen.attempts}, silent for {seen.silent:.0f} s"
+    if not link_once(run.claim(number), about):
+        return None
+    claim = Claim(run, number, about, earlier)
+    if run.done.exists():  # between the look and the link
+        return None
+    run.link(number)
+    if claim.lost():  # an owner that slept here must not leave the plain names to its own files
+        run.link(run.attempts())
+        return None
+    if not asked and seen.gone and killed_in_a_row(earlier, checkpoints) >= SIGNALS_IN_A_ROW:
+        claim.end(State.FAILED, f"{SIGNALS_IN_A_ROW} attempts in a row were killed without progress")
+        return None
+    claim.publish(State.RUNNING)
+    return claim

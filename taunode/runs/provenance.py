@@ -1,0 +1,56 @@
+"""Provenance: which code, on which machine, with which libraries. Never the environment: it may hold secrets."""
+
+import functools
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = ("taunode", "torch", "torchvision", "torchdiffeq", "numpy", "hydra-core", "omegaconf", "submitit")
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # a plain checkout, not installed
+            continue
+    return found
+
+
+def host() -> dict[str, Any]:
+    """The machine, and the batch job if there is one."""
+    job = {name.lower(): os.environ[name] for name in ("SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID") if name in os.environ}
+    return {"host": platform.node(), "system": platform.platform(), **job}
+
+
+def _git(directory: Path, *arguments: str) -> bytes | None:
+    command = ["git", "-C", str(directory), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None  # no git here, or not a repository
+    return done.stdout
+
+
+def code() -> tuple[dict[str, Any], bytes]:
+    """What would be needed to have this code again: version, commit, and the uncommitted patch (empty if none).
+
+    Of the repository that taunode itself is checked out from, else of the one the command was typed in.
+    """
+    package = Path(__file__).resolve().parents[2]
+    directory = package if (package / ".git").exists() else Path.cwd()
+    facts: dict[str, Any] = {"versions": versions()}
+    commit = _git(directory, "rev-parse", "HEAD")
+    if commit is None:
+        return facts, b""
+    patch = _git(directory, "diff", "--binary", "HEAD") or b""
+    facts |= {"repository": str(directory), "commit": commit.decode().strip()}
+    if patch:
+        facts["patch"] = f"patch-{hashlib.blake2b(patch, digest_size=8).hexdigest()}.diff"
+    return facts, patch

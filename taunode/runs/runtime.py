@@ -1,0 +1,57 @@
+"""`runtime`: how runs are executed on a machine. It does not change the mathematics and is not part of a run."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from taunode.build import checked
+from taunode.errors import BadInput
+
+BITS = ("threads", "compile", "channels_last")  # what changes rounding: kept from attempt 1 when a run goes on
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The keys of conf/runtime; see there for what each means.
+
+    Raises:
+        BadInput: a value out of its range.
+    """
+
+    device: str
+    threads: int | None
+    compile: bool
+    channels_last: bool
+    data_root: str
+    cache_dir: str
+    checkpoint_seconds: float
+    lease_seconds: float
+    keep_checkpoint: bool
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise BadInput(f"runtime.threads must be at least 1, or null for all processors, got {self.threads}")
+        for name in ("checkpoint_seconds", "lease_seconds"):
+            if not getattr(self, name) > 0:
+                raise BadInput(f"runtime.{name} must be above 0, got {getattr(self, name)}")
+        kind = self.device.partition(":")[0]
+        if kind not in ("auto", "cpu", "cuda", "mps"):
+            raise BadInput(f"runtime.device must be auto, cpu, cuda, cuda:<number> or mps, got {self.device!r}")
+
+    @classmethod
+    def from_config(cls, values: dict[str, Any], directory: Path) -> "Runtime":
+        """Checked, with paths made absolute against `directory`."""
+        runtime = cls(**checked(cls, values, "runtime"))
+        return replace(
+            runtime,
+            data_root=str(directory / Path(runtime.data_root).expanduser()),
+            cache_dir=str(directory / Path(runtime.cache_dir).expanduser()),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def keeping_bits(self, attempts: list[dict[str, Any]]) -> "Runtime":
+        """These settings, with what changes rounding taken over from the first attempt."""
+        first = attempts[0].get("runtime", {}) if attempts else {}
+        return replace(self, **{name: first[name] for name in BITS if name in first})

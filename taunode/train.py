@@ -1,0 +1,83 @@
+"""The entry point of `taunode`: answers --help and --version at once, before hydra or torch are imported."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+EXAMPLES = """\
+Examples
+  taunode arch=resnet56 tau=inverse_sqrt dataset=cifar10          one run, in outputs/
+  taunode -m experiment=digits_depth_tau                          a grid that is a file; no download, 3 minutes
+  taunode -m arch=resnet20,resnet56,resnet110 tau=one,inverse_sqrt seed=0,1,2 dataset=cifar10
+  taunode -m arch=resnet arch.depth=20,38,56 tau=power tau.exponent=0.25,0.5 schedule.epochs=20
+  taunode -m arch=resnet110_nobn tau=constant tau.scale=0.136,1 hydra.launcher.workers=4
+  taunode -m experiment=digits_depth_tau seed=0,1,2,3             the same grid, larger: runs only what is new
+  taunode-sweep plan --dry-run experiment=digits_depth_tau        what would be run: τ, L, parameters
+  taunode --cfg job arch=resnet20 tau=inverse_sqrt                the whole configuration
+"""
+
+
+def options(directory: Path) -> dict[str, str]:
+    """The options of a group: name → what the first line of its file says."""
+    found = {}
+    for file in sorted(directory.glob("*.yaml"), key=lambda file: (len(file.stem), file.stem)):
+        line = file.read_text(encoding="utf-8").partition("\n")[0]
+        found[file.stem] = line.lstrip("# ") if line.startswith("#") and not line.startswith("# @") else ""
+    return found
+
+
+def help_text() -> str:
+    """What the command does, its groups with their options, and examples; read from conf/, without Hydra."""
+    conf = Path(importlib.import_module("taunode.conf").__path__[0])
+    groups = ["arch", "tau", "dataset", "schedule", "experiment", "runtime", "hydra/launcher", "hydra/sweeper"]
+    lines = [
+        "taunode trains residual networks of any depth and residual factor τ: one run, or with -m a sweep",
+        "that no crash, preemption or closed terminal can lose. The same command goes on where it stopped.",
+        "",
+        "Usage: taunode [-m] [GROUP=OPTION | KEY=VALUE | KEY=A,B,C]...",
+        "",
+        "Groups and options",
+    ]
+    for group in groups:
+        lines.append(f"  {group}")
+        found = options(conf / group)
+        width = max((len(name) for name in found), default=0)
+        lines += [f"    {name:{width}}  {what}".rstrip() for name, what in found.items()]
+    lines += [
+        "  Keys of every group: taunode --cfg job. Beside the groups: seed, precision (fp32, bf16),",
+        "  hydra.run.dir (of one run), hydra.sweep.dir (of a sweep).",
+        "",
+        EXAMPLES,
+        "Flags",
+        "  -m, --multirun       every combination of the lists, in hydra.sweep.dir/runs/",
+        "  --again              do finished runs again, from the beginning",
+        "  --adopt, --new       the configuration changed since this command ran: keep the old runs, or plan new ones",
+        "  --cfg job|hydra|all  show the configuration instead of running",
+        "  --config-dir DIR     your own options beside the shipped ones: DIR/schedule/mine.yaml → schedule=mine",
+        "  --hydra-help         Hydra's own flags",
+        '  tab completion       eval "$(taunode -sc install=bash)"   (or zsh, fish)',
+        "",
+        "Exit codes: 0 done or diverged, 1 a run failed, 2 bad input (nothing was written), 130 Ctrl-C.",
+        "See also: taunode-sweep --help, multirun-analysis --help.",
+    ]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console command; ends the process with its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if any(argument in ("-h", "--help") for argument in arguments):
+        print(help_text())
+        sys.exit(0)
+    if "--version" in arguments:
+        print(f"taunode {version('taunode')}")
+        sys.exit(0)
+    from taunode.launch.application import main as run
+
+    sys.exit(run(arguments))
+
+
+if __name__ == "__main__":
+    main()

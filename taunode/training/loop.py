@@ -1,0 +1,146 @@
+"""The training loop: schedule, forward, check, backward, step, evaluate, record, checkpoint.
+
+SGD on the mean cross-entropy of a batch, as in Zhang et al., arXiv 1903.07120, and Barboni et al., arXiv 2112.05531.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from taunode.models.network import Network
+from taunode.training.checkpoint import Files, Loader, Training
+from taunode.training.metrics import Means, evaluate, sample_losses
+from taunode.training.progress import Report
+from taunode.training.schedule import Schedule
+from taunode.training.stopwatch import Stopwatch
+
+
+class Stopped(Exception):  # noqa: N818 -- asked for, not an error
+    """The training was asked to stop; it has saved itself and can go on."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What surrounds a training without being part of its mathematics.
+
+    Attributes:
+        stop: asked after every step; true ends the training with a checkpoint.
+        checkpoint_seconds: the most work, in seconds, that may be lost.
+    """
+
+    device: torch.device
+    stop: Callable[[], bool]
+    checkpoint_seconds: float
+    compile: bool
+    channels_last: bool
+
+
+def fit(
+    model: Network,
+    loader: Loader,
+    tests: Mapping[str, Iterable[tuple[Tensor, Tensor]]],
+    schedule: Schedule,
+    precision: Literal["fp32", "bf16"],
+    conditions: Conditions,
+    files: Files,
+    report: Report,
+    checkpoint: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Train a network from the start, or from a checkpoint, to the end of its schedule.
+
+    Args:
+        loader: training batches: inputs (batch, channels, height, width), labels (batch,).
+        tests: what is evaluated after every epoch: `test`, and `validation` where there is a holdout, which then
+            chooses the best epoch.
+        precision: `bf16` runs the forward pass under autocast; weights stay float32.
+
+    Returns:
+        The summary; with `diverged_epoch` and `diverged_step` where the loss became NaN or infinite.
+
+    Raises:
+        Stopped: `conditions.stop()` became true.
+    """
+    device = conditions.device
+    autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    if conditions.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    groups = [{**group, "lr": schedule.lr} for group in model.parameter_groups()]
+    optimizer = torch.optim.SGD(groups, momentum=schedule.momentum, weight_decay=schedule.weight_decay)
+    state = Training(model, optimizer, loader, Means(device))
+    if checkpoint is not None:
+        state.restore(checkpoint)
+    network = torch.compile(model) if conditions.compile else model
+    chosen_by = "validation_error" if "validation" in tests else "test_error"
+    watch = Stopwatch(state)
+    files.tables(state.metrics, state.timings)
+
+    def save() -> None:
+        watch.lap()
+        files.checkpoint(state.save)
+        watch.saved()
+
+    while state.epoch < schedule.epochs:
+        model.train()
+        for inputs, labels in loader:  # the rest of the epoch under way, if it was cut
+            rate = schedule.rate(state.epoch, (state.step + 1) / len(loader))
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["lr_factor"]
+            with autocast:
+                logits = network(inputs)
+            losses = sample_losses(logits, labels)
+            loss = losses.mean()
+            if not math.isfinite(loss.item()):  # before the step: the weights kept are the last finite ones
+                return finish(state, files, diverged=True)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            state.means.add(losses.detach(), logits.detach(), labels)
+            state.step += 1
+            watch.images += len(labels)
+            report.step(state.epoch, state.step / len(loader), watch.rate(), state.means)
+            if conditions.stop():
+                save()
+                raise Stopped
+            if watch.unsaved() >= conditions.checkpoint_seconds:
+                save()
+
+        images_per_second = watch.rate()
+        row: dict[str, Any] = {"epoch": state.epoch + 1, "lr": float(f"{schedule.rate(state.epoch, 1.0):.12g}")}
+        row["train_loss"], row["train_error"] = state.means.read()
+        model.eval()
+        for name, batches in tests.items():
+            row[f"{name}_loss"], row[f"{name}_error"] = evaluate(network, batches, autocast, device)
+        if (tau := model.learned_tau()) is not None:
+            row["tau"] = tau
+        state.end_epoch(row, better=state.best is None or row[chosen_by] < state.best[chosen_by])
+        state.timings.append(watch.row(images_per_second))
+        files.tables(state.metrics, state.timings)
+        report.epoch(row, images_per_second)
+        if state.epoch < schedule.epochs:
+            if conditions.stop():
+                save()
+                raise Stopped
+            if watch.unsaved() >= conditions.checkpoint_seconds / 10:  # else the last checkpoint is fresh
+                save()
+    watch.lap()
+    return finish(state, files)
+
+
+def finish(state: Training, files: Files, diverged: bool = False) -> dict[str, Any]:
+    """Write the weights of the last and of the best epoch, and sum the training up."""
+    steps = state.epoch * len(state.loader) + state.step
+    summary: dict[str, Any] = {"epochs": state.epoch, "steps": steps, "seconds": round(state.seconds, 3)}
+    last = state.metrics[-1] if state.metrics else {}
+    summary |= {f"final_{name}": value for name, value in last.items() if name not in ("epoch", "lr")}
+    if state.best is not None:
+        best = {name: value for name, value in state.best.items() if name.endswith("_error")}
+        summary |= {f"best_{name}": value for name, value in best.items()} | {"best_epoch": state.best["epoch"]}
+        files.weights("best", state.best_weights, state.best["epoch"])
+    if diverged:
+        summary |= {"diverged_epoch": state.epoch + 1, "diverged_step": state.step + 1}
+    files.weights("model", state.weights(), state.epoch)
+    return summary

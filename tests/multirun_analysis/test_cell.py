@@ -1,0 +1,95 @@
+"""Cells: the statistics are numpy's, and every run of the sweep is counted somewhere."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic import INVERSE_SQRT, ONE, Outcome, configuration, write_runs, write_sweep
+
+from multirun_analysis import cells, load
+from taunode.errors import BadInput
+
+HALF = (0.5, 0.5)
+
+
+def loaded(path, configs, outcome):
+    return load(write_runs(path / "s", configs, outcome).path).runs
+
+
+def test_mean_and_sd_are_those_of_the_seeds(tmp_path):
+    errors = np.random.default_rng(0).uniform(1, 9, size=12)
+    runs = loaded(tmp_path, [configuration(seed=s) for s in range(12)], lambda c: Outcome(error=errors[c["seed"]]))
+    (cell,) = cells(runs).to_dict("records")
+    assert cell["n"] == cell["runs"] == cell["finished"] == 12
+    assert cell["mean"] == pytest.approx(np.mean(errors), rel=1e-12)
+    assert cell["sd"] == pytest.approx(np.std(errors, ddof=1), rel=1e-12)
+    assert "seed" not in cell
+
+
+def test_one_run_has_no_sd(tmp_path):
+    (cell,) = cells(loaded(tmp_path, [configuration()], lambda _: Outcome(error=4.0))).to_dict("records")
+    assert (cell["n"], cell["mean"]) == (1, 4.0)
+    assert np.isnan(cell["sd"])
+
+
+def test_no_state_gets_lost_and_only_done_runs_have_values(tmp_path):
+    states = ["done", "done", "diverged", "planned", "planned", "failed", "running"]
+    runs = loaded(
+        tmp_path,
+        [configuration(seed=seed) for seed in range(7)],
+        lambda c: Outcome(states[c["seed"]], 10.0 + c["seed"]),
+    )
+    (cell,) = cells(runs).to_dict("records")
+    assert (cell["n"], cell["finished"], cell["diverged"], cell["runs"]) == (2, 3, 1, 7)
+    assert cell["mean"] == 10.5
+    assert cell["unfinished"] == "2 planned, 1 running, 1 failed"
+    assert cells(runs, "seconds")["n"].tolist() == [2]
+
+
+def test_a_sweep_without_results_has_cells_without_values(tmp_path):
+    for state in ("planned", "diverged"):
+        runs = load(write_runs(tmp_path / state, [configuration()], lambda _, s=state: Outcome(s)).path).runs
+        (cell,) = cells(runs).to_dict("records")
+        assert (cell["n"], cell["runs"]) == (0, 1)
+        assert np.isnan(cell["mean"])
+
+
+def test_cells_are_told_apart_by_every_scientific_key_and_by_no_other(tmp_path):
+    plain = [configuration(seed=seed) for seed in range(2)]
+    saving = [configuration(seed=seed) for seed in range(2, 4)]
+    for config in saving:
+        config["arch"]["checkpoint_segments"] = 4
+        config["dataset"]["train"] = "elsewhere"
+        config["tau"]["scale"] = 1
+    listed = configuration(seed=0)
+    listed["schedule"]["milestones"] = [1]
+    keyed = configuration(seed=0)
+    keyed["arch"]["width"] = 2
+    found = cells(loaded(tmp_path, [*plain, *saving, listed, keyed], lambda _: Outcome(error=1.0)))
+    assert sorted(found["runs"]) == [1, 1, 4]
+
+
+def test_depth_ascends_and_tau_descends(tmp_path):
+    sweep = write_sweep(
+        tmp_path / "s", depths=(110, 20), taus=(HALF, INVERSE_SQRT, (0.136, 0.0), ONE), norms=("none", "batch")
+    )
+    found = cells(load(sweep.path).runs)
+    assert found["arch.depth"].tolist() == [20] * 8 + [110] * 8
+    assert found["tau"].tolist()[:8] == ["1", "1", "0.136", "0.136", "L^-1/2", "L^-1/2", "0.5·L^-1/2", "0.5·L^-1/2"]
+    assert found["arch.norm"].tolist()[:2] == ["batch", "none"]
+
+
+def test_rows_can_be_selected_first(grid_sweep):
+    runs = load(grid_sweep).runs
+    assert cells(runs[runs["seed"] == 0])["runs"].tolist() == [1] * 12
+    assert cells(runs.query("`arch.depth` == 20"))["runs"].tolist() == [2] * 4
+    assert cells(runs[runs["seed"] > 9]).empty
+
+
+def test_a_wrong_value_is_answered_with_the_nearest(grid_sweep):
+    runs = load(grid_sweep).runs
+    with pytest.raises(BadInput, match=r"'final_error' .* nearest: final_test_error"):
+        cells(runs, "final_error")
+    with pytest.raises(BadInput, match=r"'arch.depth'"):
+        cells(runs, "arch.depth")
+    with pytest.raises(BadInput, match="load"):
+        cells(pd.DataFrame({"state": ["done"]}))
