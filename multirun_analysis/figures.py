@@ -174,7 +174,7 @@ def _draw(axes: Axes, at: float, cell: "pd.Series[Any] | None", tau: int, top: f
     elif cell["diverged"]:
         colour = COLOURS[tau % len(COLOURS)]
         axes.bar(at, top, width, facecolor="w", edgecolor=colour, hatch="//////", linewidth=0.6)
-        halo = [patheffects.withStroke(linewidth=1.8, foreground="w")]
+        halo = [patheffects.withStroke(linewidth=2.4, foreground="w")]
         axes.annotate(_remark(cell), (at, top / 2), (0, 0), path_effects=halo, **(upright | {"va": "center"}))
     else:
         axes.annotate(_remark(cell), (at, 0), (0, 2), color="0.4", **upright)

@@ -23,8 +23,9 @@ def options(directory: Path) -> dict[str, str]:
     """The options of a group: name → what the first line of its file says."""
     found = {}
     for file in sorted(directory.glob("*.yaml"), key=lambda file: (len(file.stem), file.stem)):
-        line = file.read_text(encoding="utf-8").partition("\n")[0]
-        found[file.stem] = line.lstrip("# ") if line.startswith("#") and not line.startswith("# @") else ""
+        lines = file.read_text(encoding="utf-8").splitlines()
+        comments = (line.lstrip("# ") for line in lines if line.startswith("#") and not line.startswith("# @"))
+        found[file.stem] = next(comments, "")
     return found
 
 

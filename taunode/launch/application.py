@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from taunode.errors import BadInput
 from taunode.launch.command_line import plan_job, plan_single
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
             return _hydra(args, parser, config_dir)
         mode = RunMode.MULTIRUN if args.multirun else RunMode.RUN
         composer = compose_command([*args.overrides, *flags], config_dir, mode)
-        if composer.master.hydra.mode == RunMode.MULTIRUN:
+        if args.multirun or composer.master.hydra.mode == RunMode.MULTIRUN:
             return _multirun([*args.overrides, *flags], config_dir)
         return _run(composer)
     except BadInput as error:

@@ -66,12 +66,13 @@ def refuse_chdir(composer: Composer) -> None:
         raise BadInput("hydra.job.chdir=true is not supported: runs find their files by absolute paths, never by cd")
 
 
-def plan_multirun(composer: Composer, arguments: Sequence[str], options: SweepOptions) -> Plan:
+def plan_multirun(composer: Composer, arguments: Sequence[str]) -> Plan:
     """The plan of a multirun command line; writes nothing.
 
     Raises:
         BadInput: something in it cannot be.
     """
+    options = options_of(composer)
     jobs, swept = grid(composer, options.params, arguments)
     return _plan(composer, jobs, swept, options)
 
@@ -142,5 +143,5 @@ def about_command(composer: Composer, grid: dict[str, Any]) -> dict[str, Any]:
         "directory": os.getcwd(),
         "overrides": list(composer.master.hydra.overrides.task),
         **grid,
-        "hydra": OmegaConf.to_container(composer.master.hydra, resolve=False),
+        "hydra": OmegaConf.to_container(composer.master.hydra, resolve=False, enum_to_str=True),
     }

@@ -17,7 +17,8 @@ from hydra.plugins.sweeper import Sweeper as HydraSweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from taunode.launch.command_line import SweepOptions, plan_jobs, plan_multirun
+from taunode.build import convert
+from taunode.launch.command_line import plan_jobs, plan_multirun
 from taunode.launch.compose import Composer
 from taunode.launch.execution import prepare, tasks_of
 from taunode.launch.local import run_locally
@@ -38,6 +39,7 @@ def register() -> None:
     sys.modules[NAME] = sys.modules[__name__]
     package.__dict__["taunode"] = sys.modules[__name__]
     for plugin in (Sweeper, Local):
+        plugin.__module__ = NAME
         Plugins.instance().register(plugin)
 
 
@@ -45,7 +47,7 @@ class Sweeper(HydraSweeper):
     """Plans every run of a command line before the first is written, and hands the plan to the launcher."""
 
     def __init__(self, **options: Any) -> None:
-        self._options = options
+        """Hydra hands over the node's keys; they are read, checked, from the composed configuration instead."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self._composer = Composer(hydra_context.config_loader, config)  # type: ignore[arg-type]  # Hydra has one loader
@@ -59,7 +61,7 @@ class Sweeper(HydraSweeper):
         Returns:
             An `Outcome` from this project's launchers, else what Hydra's launcher returns.
         """
-        plan = plan_multirun(self._composer, arguments, SweepOptions.from_config(self._options))
+        plan = plan_multirun(self._composer, arguments)
         if isinstance(self._launcher, Local):
             return self._launcher.execute(plan)
         prepare(plan)
@@ -75,7 +77,7 @@ class Local(Launcher):
     """
 
     def __init__(self, workers: int | None) -> None:
-        self._workers = workers
+        self._workers = convert(workers, int | None, "hydra.launcher.workers")
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self._composer = Composer(hydra_context.config_loader, config)  # type: ignore[arg-type]  # Hydra has one loader

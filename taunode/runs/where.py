@@ -47,6 +47,8 @@ class Where:
             self._tree = ast.parse(text.strip(), mode="eval").body
         except SyntaxError as error:
             raise BadInput(f"where: {text!r} is not an expression ({error.msg})") from None
+        except ValueError as error:  # bytes of the command line that are no characters
+            raise BadInput(f"where: {text!r} is not text ({error})") from None
         self._check(self._tree)
 
     def _check(self, node: ast.expr) -> None:
@@ -125,7 +127,8 @@ class Where:
             return keys[key]
         if key in _words:
             return _words[key]
-        raise BadInput(f"where: unknown key {key!r}; nearest: {nearest(key, keys, show=6)}")
+        hint = "" if "." in key else " (text is written in quotes)"
+        raise BadInput(f"where: unknown key {key!r}{hint}; nearest: {nearest(key, keys, show=6)}")
 
 
 def _dotted(node: ast.expr) -> str:

@@ -1,0 +1,163 @@
+"""The command line: what it writes, its exit codes, one line for every mistake, and how little `--help` imports."""
+
+import subprocess
+import sys
+
+import pytest
+from synthetic import Outcome, configuration, write_runs
+
+from multirun_analysis import command
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run the command in this process: (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["multirun-analysis", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            command.main()
+        out, err = capsys.readouterr()
+        return end.value.code or 0, out, err
+
+    return run
+
+
+def files_of(path):
+    return {str(file): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+
+
+def test_the_table_on_the_terminal(grid_sweep, call):
+    code, out, err = call("table", grid_sweep)
+    assert (code, err) == (0, "")
+    assert "diverged 2/2" in out
+    assert out.count("(n=2)") == 9
+    assert out.splitlines()[-1].startswith(f"{grid_sweep}: final_test_error")
+
+
+@pytest.mark.parametrize("name", ["csv", "markdown", "latex"])
+def test_a_format_is_the_same_on_stdout_and_in_a_file(grid_sweep, tmp_path, call, name):
+    path = tmp_path / "deep" / f"table.{ {'csv': 'csv', 'markdown': 'md', 'latex': 'tex'}[name] }"
+    _, printed, _ = call("table", grid_sweep, "--format", name)
+    assert call("table", grid_sweep, "--output", path) == (0, f"{path}\n", "")
+    assert path.read_text() == printed
+
+
+def test_value_and_where(grid_sweep, call):
+    code, out, _ = call("table", grid_sweep, "--value", "best_test_error", "--where", 'arch.norm == "batch"')
+    assert code == 0
+    assert "norm" not in out
+    assert "best_test_error" in out
+
+
+def test_the_figure_and_the_csv_it_plots(tmp_path, call):
+    sweep = write_runs(tmp_path / "s", [configuration(seed=seed) for seed in range(2)]).path
+    code, out, err = call("figure", sweep)
+    paths = [sweep / "figures" / f"error-depth.{suffix}" for suffix in ("png", "pdf", "csv")]
+    assert (code, err) == (0, "")
+    assert out.splitlines()[:3] == [str(path) for path in paths]
+    assert paths[0].read_bytes()[:4] == b"\x89PNG"
+    assert paths[1].read_bytes()[:5] == b"%PDF-"
+    assert paths[2].read_text() == call("table", sweep, "--format", "csv")[1]
+    first = files_of(sweep)
+    call("figure", sweep)
+    assert files_of(sweep) == first
+    call("figure", sweep, "--output", tmp_path / "tau-0.5.pdf")
+    assert sorted(path.name for path in tmp_path.glob("tau*")) == ["tau-0.5.csv", "tau-0.5.pdf", "tau-0.5.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["table", "{nowhere}"], "is not a sweep directory: it does not exist"),
+        (["figure", "{empty}"], "is not a sweep directory: it has neither"),
+        (["table", "{sweep}", "--value", "final_error"], "nearest: final_test_error"),
+        (["table", "{sweep}", "--where", "arch.dept == 20"], "nearest: arch.depth"),
+        (["table", "{sweep}", "--where", "arch.depth ="], "is not an expression"),
+        (["figure", "{sweep}", "--where", "arch.depth > 999"], "has no run with arch.depth > 999"),
+        (["table", "{sweep}", "--output", "{empty}/table.doc"], "one of .csv, .md, .tex"),
+        (["table", "{sweep}", "--output", "{empty}/table.md", "--format", "csv"], "is markdown, but --format says csv"),
+        (["table", "{sweep}", "--format", "html"], "'text', 'csv', 'markdown', 'latex'"),
+        (["table", "{sweep}", "--output", "/dev/null/table.md"], "cannot write /dev/null/table.md"),
+        (["table", "{sweep}", "--valeu", "x"], "--value"),
+        (["table"], "Missing"),
+        (["tabel", "{sweep}"], "'table'"),
+        ([], "Missing command"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(grid_sweep, tmp_path, call, arguments, says):
+    (tmp_path / "empty").mkdir()
+    places = {"sweep": grid_sweep, "nowhere": tmp_path / "nowhere", "empty": tmp_path / "empty"}
+    before = files_of(grid_sweep) | files_of(tmp_path)
+    code, out, err = call(*(argument.format(**places) for argument in arguments))
+    assert (code, out) == (2, "")
+    assert says in err
+    assert err.count("\n") == 1
+    assert files_of(grid_sweep) | files_of(tmp_path) == before
+
+
+def test_two_cells_at_one_place_are_bad_input(tmp_path, call):
+    sweep = write_runs(tmp_path / "s", [configuration(epochs=epochs) for epochs in (5, 20)]).path
+    for name in ("table", "figure"):
+        code, _, err = call(name, sweep)
+        assert code == 2
+        assert "schedule.epochs (5, 20)" in err
+        assert "--where 'schedule.epochs == 5'" in err
+        assert err.count("\n") == 1
+    assert call("table", sweep, "--where", "schedule.epochs == 5")[0] == 0
+
+
+def test_broken_runs_are_said_on_stderr_and_the_others_are_shown(tmp_path, call):
+    runs = list(
+        write_runs(tmp_path / "s", [configuration(seed=seed) for seed in range(3)], lambda _: Outcome(error=2.0))
+    )
+    runs[0].config.write_text("a: [")
+    code, out, err = call("table", tmp_path / "s")
+    assert code == 0
+    assert "2.00 ± 0.00 (n=2)" in out
+    assert err.count("\n") == 1
+    assert runs[0].path.name in err
+    for run in runs:
+        run.record.unlink()
+    code, _, err = call("table", tmp_path / "s")
+    assert code == 2
+    assert err.splitlines()[-1].endswith("has no run that can be read")
+
+
+IMPORTED = """
+import sys
+from multirun_analysis.command import main
+try:
+    main()
+finally:
+    print(*sorted({"torch", "hydra", "omegaconf", "pandas", "numpy", "matplotlib", "scipy"} & set(sys.modules)))
+"""
+
+
+def imported_by(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, *map(str, arguments)], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["table", "--help"], ["figure", "--help"]])
+def test_help_imports_nothing_heavy(arguments):
+    assert imported_by(*arguments) == set()
+
+
+def test_a_table_needs_no_matplotlib_and_a_figure_no_torch(grid_sweep, tmp_path):
+    assert imported_by("table", grid_sweep) == {"pandas", "numpy"}
+    assert imported_by("figure", grid_sweep, "--output", tmp_path / "figure") == {"pandas", "numpy", "matplotlib"}
+
+
+def test_completion_is_offered():
+    code = "import sys; sys.argv = ['multirun-analysis']; from multirun_analysis.command import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"_MULTIRUN_ANALYSIS_COMPLETE": "complete_bash", "COMP_WORDS": "multirun-analysis ta", "COMP_CWORD": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["table"]
