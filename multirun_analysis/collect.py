@@ -3,7 +3,6 @@
 A run that cannot be read is neither fatal nor dropped: it is listed with the reason.
 """
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,9 @@ import yaml
 
 from multirun_analysis.epochs import read_epochs
 from taunode.errors import BadInput
-from taunode.runs.directory import NewerFormat, Record, RunDirectory, SweepDirectory
+from taunode.runs.directory import NewerFormat, RunDirectory, SweepDirectory
 from taunode.runs.signature import flatten
-from taunode.runs.state import RESULTS, derive, observe
+from taunode.runs.state import derive, observe
 from taunode.runs.where import Where
 
 # What damaged files raise on their way through YAML, JSON and the record's fields. Nothing in them is executed.
@@ -97,18 +96,10 @@ def _read(run: RunDirectory) -> tuple[dict[str, Any], dict[str, Any]]:
         "state": state.value,
         "signature": record.signature,
         **record.facts,
-        **(_summary(run, record) if state in RESULTS else {}),  # none of a result that is being done again
+        **(seen.done["summary"] if seen.done is not None else {}),  # none of a result that is being done again
         "attempts": seen.attempts,
     }
     return dict(flatten(run.read_config())), rest
-
-
-def _summary(run: RunDirectory, record: Record) -> dict[str, Any]:
-    """The results of a finished run: from run.json, or from the claim where a worker died before it repeated them."""
-    if record.state in RESULTS:
-        return record.summary
-    attempt = json.loads(run.done.read_bytes())["attempt"]
-    return dict(json.loads(run.claim(attempt).read_bytes()).get("summary", {}))
 
 
 def _reason(error: Exception) -> str:

@@ -9,18 +9,16 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from taunode.errors import BadInput
+from taunode.errors import BadInput, run_command
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NAME = "multirun-analysis"
-# Typer does not name it: it is click's, or in newer releases that of the click inside Typer.
-UsageError: Any = typer.BadParameter.__base__
 
 
 class Format(StrEnum):
@@ -152,11 +150,4 @@ def main() -> None:
     app = typer.Typer(help="Tables and figures from a sweep directory.", pretty_exceptions_enable=False)
     app.command()(table)
     app.command()(figure)
-    try:
-        sys.exit(app(prog_name=NAME, standalone_mode=False))
-    except BadInput as error:
-        message = str(error)
-    except UsageError as error:
-        message = f"{error.format_message()} (see {NAME} --help)"
-    print(f"{NAME}: {message}", file=sys.stderr)
-    sys.exit(2)
+    run_command(app, NAME)

@@ -66,8 +66,9 @@ class Layout:
     @classmethod
     def of(cls, grid: Grid) -> "Layout":
         """One column if the numbers fit above its bars, else both."""
-        bar = GROUP / len(grid.taus)
-        digits = max((len(_number(cell)) for *_, cell in _places(grid) if cell is not None), default=0)
+        bar = GROUP / max(len(grid.taus_of(norm)) for norm in grid.norms)
+        places = (place for norm in grid.norms for place in _places(grid, norm))
+        digits = max((len(_number(cell)) for *_, cell in places if cell is not None), default=0)
         for width in (COLUMN, TEXT):
             points = bar * 72 * (width - 0.5) / len(grid.norms) / len(grid.depths)
             upright = digits * GLYPH * (SIZE - 1) > points
@@ -83,7 +84,8 @@ class Layout:
 
     def top(self, grid: Grid) -> float:
         """The axis' upper end, so that every number and remark is inside."""
-        cells = (cell for *_, cell in _places(grid) if cell is not None and cell["n"])
+        places = (place for norm in grid.norms for place in _places(grid, norm))
+        cells = (cell for *_, cell in places if cell is not None and cell["n"])
         top = max((_reach(cell) / (1 - self.room(cell)) for cell in cells), default=0.0)
         return top if top > 0 else 100.0
 
@@ -100,8 +102,9 @@ def error_against_depth(grid: Grid) -> Figure:
         figure = Figure(figsize=(layout.width, 2.5), layout="constrained")
         panels = figure.subplots(1, len(grid.norms), sharey=True, squeeze=False)[0]
         for norm, axes in zip(grid.norms, panels, strict=True):
-            for depth, tau, cell in _places(grid, norm):
-                _draw(axes, depth + (tau - (len(grid.taus) - 1) / 2) * layout.bar, cell, tau, top, layout)
+            middle = (len(grid.taus_of(norm)) - 1) / 2
+            for depth, place, tau, cell in _places(grid, norm):
+                _draw(axes, depth + (place - middle) * layout.bar, cell, tau, top, layout)
             axes.set_xticks(range(len(grid.depths)), grid.depths)
             axes.set_xlim(-0.5, len(grid.depths) - 0.5)
             axes.set_ylim(0, top)
@@ -127,12 +130,11 @@ def render(figure: Figure, suffix: str) -> bytes:
     return file.getvalue()
 
 
-def _places(grid: Grid, only: str | None = None) -> Iterator[tuple[int, int, "pd.Series[Any] | None"]]:
-    """(number of the depth, number of the τ, cell or None) of every position of a norm, or of all norms."""
-    for norm in grid.norms if only is None else [only]:
-        for depth, depth_label in enumerate(grid.depths):
-            for tau, tau_label in enumerate(grid.taus):
-                yield depth, tau, grid.at(depth_label, norm, tau_label)
+def _places(grid: Grid, norm: str) -> "Iterator[tuple[int, int, int, pd.Series[Any] | None]]":
+    """(number of the depth, place in its group, number of the τ in the figure, cell or None) of a norm's panel."""
+    for depth, depth_label in enumerate(grid.depths):
+        for place, tau in enumerate(grid.taus_of(norm)):
+            yield depth, place, grid.taus.index(tau), grid.at(depth_label, norm, tau)
 
 
 def _reach(cell: "pd.Series[Any]") -> float:

@@ -33,11 +33,14 @@ class Grid:
         row = self.places.get((depth, norm, tau))
         return None if row is None else self.cells.iloc[row]
 
+    def taus_of(self, norm: str) -> list[str]:
+        """The τ that occur with a norm."""
+        return [tau for tau in self.taus if any(place[1:] == (norm, tau) for place in self.places)]
+
     @property
     def columns(self) -> list[tuple[str, str]]:
         """The (norm, τ) that occur, norm by norm."""
-        occur = {(norm, tau) for _, norm, tau in self.places}
-        return [(norm, tau) for norm in self.norms for tau in self.taus if (norm, tau) in occur]
+        return [(norm, tau) for norm in self.norms for tau in self.taus_of(norm)]
 
 
 def grid(cells: pd.DataFrame) -> Grid:

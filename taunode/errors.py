@@ -1,7 +1,12 @@
 """What a user is told, in one line, when a command cannot be carried out as typed."""
 
 import difflib
+import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import typer
 
 
 class BadInput(Exception):  # noqa: N818 -- not a fault of the program: it ends a command with exit code 2
@@ -18,3 +23,20 @@ def nearest(word: str, valid: Iterable[str], show: int = 12) -> str:
     ordered = close + [choice for choice in choices if choice not in close]
     more = f", … ({len(ordered) - show} more)" if len(ordered) > show else ""
     return ", ".join(ordered[:show]) + more
+
+
+def run_command(app: "typer.Typer", name: str) -> NoReturn:
+    """Run a command line; what a user typed wrong is one line on stderr and exit code 2, Ctrl-C is 130."""
+    import typer
+
+    usage_error: Any = typer.BadParameter.__base__  # of click, or of the click inside newer releases of typer
+    try:
+        sys.exit(app(prog_name=name, standalone_mode=False))
+    except BadInput as error:
+        message = str(error)
+    except usage_error as error:
+        message = f"{error.format_message()} (see {name} --help)"
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    print(f"{name}: {message}", file=sys.stderr)
+    sys.exit(2)

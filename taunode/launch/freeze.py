@@ -71,17 +71,19 @@ class Freezer:
         """Build what a frozen configuration names.
 
         Returns:
-            What the network turned out to be: tau (label), tau_value, blocks (L), parameters, trainable_parameters.
+            What tables say of the run before it starts: tau (label), tau_value, blocks (L), parameters,
+            trainable_parameters, epochs_planned.
 
         Raises:
             BadInput: it cannot be built.
         """
-        self._schedules(json.dumps(frozen["schedule"]))
+        epochs = self._schedules(json.dumps(frozen["schedule"]))
         shape = {key: frozen["dataset"][key] for key in ("channels", "image_size", "classes")}
-        return self._network_facts(json.dumps({"arch": frozen["arch"], "tau": frozen["tau"], "dataset": shape}))
+        nodes = json.dumps({"arch": frozen["arch"], "tau": frozen["tau"], "dataset": shape})
+        return self._network_facts(nodes) | {"epochs_planned": epochs}
 
-    def _build_schedule(self, node: str) -> None:
-        build.schedule({"schedule": json.loads(node)})
+    def _build_schedule(self, node: str) -> int:
+        return build.schedule({"schedule": json.loads(node)}).epochs
 
     def _build_network(self, nodes: str) -> dict[str, Any]:
         return build.network({**json.loads(nodes), "seed": 0}, device="meta").facts()

@@ -63,17 +63,18 @@ def status(run: RunDirectory) -> Status:
     """
     record, seen, state = look(run)
     attempt = seen.attempt or {}
-    epoch, error = record.summary.get("epochs", 0), record.summary.get("final_test_error")
-    if state not in RESULTS:
+    summary = (seen.done or {}).get("summary", {})
+    epoch, error = summary.get("epochs", 0), summary.get("final_test_error")
+    if seen.done is None:
         epoch, error = _last_epoch(run, seen.attempts)
     note = ""
     if state in (State.RUNNING, State.STALLED):
         note = f"on {attempt['owner']['host']}, pid {attempt['owner']['pid']}"
     elif state is State.DIVERGED:
-        note = f"in epoch {record.summary.get('diverged_epoch')}"
+        note = f"in epoch {summary.get('diverged_epoch')}"
     elif state is not State.DONE:
         note = str(attempt.get("end", ""))
-    return Status(record.name, state, epoch, record.facts.get("epochs"), error, seen.attempts, note)
+    return Status(record.name, state, epoch, record.facts.get("epochs_planned"), error, seen.attempts, note)
 
 
 def _last_epoch(run: RunDirectory, attempt: int) -> tuple[int, float | None]:

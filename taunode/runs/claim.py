@@ -94,7 +94,7 @@ class Claim:
         self.hold()
         if state in RESULTS:
             self.run.link(self.attempt)
-            if not link_once(self.run.done, {"attempt": self.attempt, "state": state}):
+            if not link_once(self.run.done, {"attempt": self.attempt, "state": state, "summary": more["summary"]}):
                 raise LostClaim(f"{self.run.path}: another attempt was done first")
         self.about |= {"ended": now(), "state": state, "end": end, **more}
         progressed = fingerprint(self.run) != self.about["checkpoints"]

@@ -235,6 +235,6 @@ class SweepDirectory:
             return [RunDirectory(path)]
         sweep = cls(path)
         if not sweep.runs.is_dir():
-            reason = "it does not exist" if not path.exists() else f"it has neither runs/ nor {'run.json'}"
+            reason = "it does not exist" if not path.exists() else "it has neither runs/ nor run.json"
             raise BadInput(f"{path} is not a sweep directory: {reason}")
         return list(sweep)

@@ -86,7 +86,7 @@ class Observation:
         attempt: that attempt's record: its claim, or run.json's copy once the attempt has ended.
         silent: seconds since the owner's last heartbeat.
         gone: the owner is provably dead.
-        done: the content of `done`, if it exists.
+        done: state and summary of the attempt whose files are the run's, if there is one.
     """
 
     attempts: int = 0
@@ -130,8 +130,8 @@ def observe(run: RunDirectory, record: Record, now: float | None = None) -> Obse
     known = {attempt["attempt"]: attempt for attempt in record.attempts}
     done = None
     if run.done.name in names:
-        settled = record.state in RESULTS and record.attempts
-        done = {"state": record.state} if settled else json.loads(run.done.read_bytes())
+        settled = record.state in RESULTS and record.summary
+        done = {"state": record.state, "summary": record.summary} if settled else json.loads(run.done.read_bytes())
     attempt = known.get(attempts)
     if attempts == 0 or done is not None or (attempt is not None and "state" in attempt):
         return Observation(attempts, attempt, done=done)

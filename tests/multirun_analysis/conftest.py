@@ -1,16 +1,6 @@
-"""A sweep that several modules read, and the path on which they find the package and not its tests.
-
-This folder has the name of the package it tests. Where `tests/` is on the path and the repository is not, Python
-would take it for the package.
-"""
-
-import sys
-from pathlib import Path
+"""A sweep that several modules read."""
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 import synthetic
 
 

@@ -178,7 +178,7 @@ def write_attempt(run: RunDirectory, record: Record, epochs: int, outcome: Outco
             "best_epoch": 1 + errors.index(min(errors)),
             "device": "cpu",
         } | ({} if done else {"diverged_epoch": whole + 1, "diverged_step": 1})
-        write_json(run.done, {"attempt": 1, "state": outcome.state})
+        write_json(run.done, {"attempt": 1, "state": outcome.state, "summary": record.summary})
     write_json(run.claim(1), attempt)
     record.attempts = [attempt]
 

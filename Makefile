@@ -1,0 +1,42 @@
+# make demo: install, run the digits grid (3 minutes), print its table, draw its figure
+# make test: install, run the tests
+#
+# Overrides: PYTHON=python3.12  VENV=DIR  CONSTRAINTS=FILE  PIP="pip options, such as --index-url"  JOBS=N
+
+PYTHON ?= python3
+VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
+PIP ?=
+JOBS ?= 2
+
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/installed
+
+.PHONY: install demo test lint bench clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): setup.cfg pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "taunode needs Python 3.11 or newer: make PYTHON=...")'
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(PIP) --constraint $(CONSTRAINTS) --editable '.[dev]'
+	touch $(INSTALLED)
+
+demo: install
+	$(BIN)/taunode -m experiment=digits_depth_tau
+	$(BIN)/multirun-analysis table sweeps/digits_depth_tau
+	$(BIN)/multirun-analysis figure sweeps/digits_depth_tau
+
+test: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install
+	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
