@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from taunode.training.schedule import Schedule
 
 
+PARTS = frozenset({"tau", "solver", "embedding"})  # groups that some networks are built from; null for the others
+
+
 @functools.cache
 def allowed_targets() -> frozenset[str]:
     """Every `_target_` in conf/: adding an option there is what admits a new class."""
@@ -52,6 +55,12 @@ def check_targets(config: Any, key: str = "") -> None:
             check_targets(value, f"{key}[{index}]")
 
 
+def look_up(target: str) -> Callable[..., Any]:
+    module, _, name = target.rpartition(".")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
+
+
 def instantiate(node: Mapping[str, Any], key: str, **given: Any) -> Any:
     """Build what a group's node names by `_target_`, with the node's other keys and `given` as arguments.
 
@@ -65,8 +74,7 @@ def instantiate(node: Mapping[str, Any], key: str, **given: Any) -> Any:
     if "_target_" not in node:
         raise BadInput(f"{key}: has no _target_")
     check_targets(node, key)
-    module, _, name = node["_target_"].rpartition(".")
-    build = getattr(importlib.import_module(module), name)
+    build = look_up(node["_target_"])
     return build(**checked(build, {k: v for k, v in node.items() if k != "_target_"}, key, given), **given)
 
 
@@ -150,17 +158,35 @@ def schedule(config: Mapping[str, Any]) -> "Schedule":
     return built
 
 
+def takes(arch: Mapping[str, Any]) -> frozenset[str]:
+    """Which of the groups in `PARTS` a network is built from: those its constructor names.
+
+    Raises:
+        BadInput: the network's name is not allowed.
+    """
+    check_targets(arch, "arch")
+    return frozenset(inspect.signature(look_up(arch["_target_"])).parameters) & PARTS
+
+
 def network(config: Mapping[str, Any], device: str = "cpu") -> "Network":
     """The untrained network of a completed configuration, initialised from its seed alone.
 
     Args:
         device: where it is built; `meta` gives shapes and counts without memory.
+
+    Raises:
+        BadInput: a part is given that the network does not take, or it cannot be built.
     """
     import torch
 
     data = config["dataset"]
-    shape = {name: data[name] for name in ("channels", "image_size", "classes")}
+    shape = {"in_channels": data["channels"], "image_size": data["image_size"], "classes": data["classes"]}
+    used = takes(config["arch"])
+    for group in sorted(PARTS - used):
+        if config.get(group) is not None:
+            raise BadInput(f"{config['arch']['_target_'].rpartition('.')[2]} takes no {group}: {group} must be null")
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(config["seed"])
-        built: Network = instantiate(config["arch"], "arch", tau=instantiate(config["tau"], "tau"), **shape)
+        parts = {group: instantiate(config[group], group) for group in sorted(used) if config.get(group) is not None}
+        built: Network = instantiate(config["arch"], "arch", **parts, **shape)
     return built

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import _run_hydra, get_args_parser
@@ -16,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from taunode.errors import BadInput
 from taunode.launch.command_line import plan_job, plan_single
-from taunode.launch.compose import CONFIG, SHIPPED, Composer, search_path
+from taunode.launch.compose import CONFIG, SHIPPED, Composer, quoted, search_path
 from taunode.launch.execution import prepare, run_inline
 from taunode.launch.messages import Refusal, explain
 from taunode.launch.plugins import register
@@ -34,10 +35,12 @@ def main(arguments: Sequence[str]) -> int:
         ("new", "plan them anew beside the old ones"),
     ):
         parser.add_argument(f"--{flag}", action="store_true", help=what)
-    args = parser.parse_args(list(arguments))
-    flags = [f"hydra.sweeper.{name}=true" for name in ("again", "adopt", "new") if getattr(args, name)]
-    config_dir = Path(args.config_dir) if args.config_dir else None
+    parser.error = _refuse  # type: ignore[method-assign]  # argparse would print its whole usage
     try:
+        args = parser.parse_args(list(arguments))
+        args.overrides = [quoted(text) for text in args.overrides]
+        flags = [f"hydra.sweeper.{name}=true" for name in ("again", "adopt", "new") if getattr(args, name)]
+        config_dir = Path(args.config_dir) if args.config_dir else None
         if args.cfg or args.info or args.shell_completion or args.hydra_help:
             return _hydra(args, parser, config_dir)
         mode = RunMode.MULTIRUN if args.multirun else RunMode.RUN
@@ -52,12 +55,16 @@ def main(arguments: Sequence[str]) -> int:
         return 130
 
 
+def _refuse(message: str) -> NoReturn:
+    raise BadInput(f"{message} (see taunode --help)")
+
+
 def compose_command(overrides: Sequence[str], config_dir: Path | None, mode: RunMode) -> Composer:
     """A composer of the command line; every refusal of Hydra's becomes one clear line."""
     try:
         return Composer.for_command(overrides, config_dir, mode)
     except Refusal as error:
-        raise explain(error, overrides, _plain_composer(config_dir)) from None
+        raise explain(error, overrides, _plain_composer(config_dir), mode is RunMode.MULTIRUN) from None
 
 
 def _plain_composer(config_dir: Path | None) -> Composer | None:
@@ -86,7 +93,7 @@ def _multirun(overrides: list[str], config_dir: Path | None) -> int:
     try:
         result = hydra.multirun(CONFIG, _job, [*overrides, "hydra.mode=MULTIRUN"], with_log_configuration=False)
     except Refusal as error:
-        raise explain(error, overrides, _plain_composer(config_dir)) from None
+        raise explain(error, overrides, _plain_composer(config_dir), multirun=True) from None
     finally:
         GlobalHydra.instance().clear()
     if isinstance(result, Outcome):
@@ -120,10 +127,10 @@ def finish(outcome: Outcome) -> int:
             print(f"{status.name}: {status.state}: {status.note}", file=sys.stderr)
     shown = Path(os.path.relpath(outcome.root))
     if outcome.is_sweep:
-        print(f"{shown}: {counts(outcome.states).plain}")
+        print(f"{shown}: {'interrupted: ' if outcome.interrupted else ''}{counts(outcome.states).plain}")
         print(f"table:  multirun-analysis table {shown}")
         if outcome.exit_code:
-            print(f"again:  taunode-sweep resume {shown}")
+            print(f"go on:  taunode-sweep resume {shown}")
     else:
         (status,) = outcome.statuses
         error = "" if status.test_error is None else f", test error {status.test_error:.2f} %"

@@ -46,10 +46,11 @@ def plan(
 
     from taunode.launch.application import compose_command
     from taunode.launch.command_line import plan_multirun
+    from taunode.launch.compose import quoted
     from taunode.launch.execution import prepare
 
     flags = [f"hydra.sweeper.{name}=true" for name, given in (("adopt", adopt), ("new", new)) if given]
-    composer = compose_command([*overrides, *flags], config_dir, RunMode.MULTIRUN)
+    composer = compose_command([*map(quoted, overrides), *flags], config_dir, RunMode.MULTIRUN)
     made = plan_multirun(composer, list(composer.master.hydra.overrides.task))
     shown = Path(os.path.relpath(made.root))
     if dry_run:

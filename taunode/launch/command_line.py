@@ -86,8 +86,9 @@ def plan_jobs(composer: Composer, jobs: Sequence[Sequence[str]]) -> Plan:
 def _plan(composer: Composer, jobs: Sequence[Sequence[str]], swept: Sequence[str], options: SweepOptions) -> Plan:
     refuse_chdir(composer)
     hydra = composer.master.hydra
+    swept = swept or [override_key(text) for text in scientific_overrides(jobs[0])]  # a sweep of one
     experiment = OmegaConf.select(hydra, "runtime.choices.experiment")
-    name = str(experiment) if experiment else ",".join(sorted(swept)) or "single"
+    name = str(experiment) if experiment else ",".join(sorted(swept)) or "default"
     return plan_sweep(
         composer,
         jobs,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
-from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import setup_globals
@@ -34,7 +34,7 @@ def search_path(config_dir: Path | None = None) -> ConfigSearchPath:
     if config_dir is not None:
         if not config_dir.is_dir():
             raise BadInput(f"--config-dir {config_dir}: no such directory")
-        search.append("command-line", f"file://{config_dir.resolve()}")
+        search.prepend("command-line", f"file://{config_dir.resolve()}", SearchPathQuery(provider="schema"))
     return search
 
 
@@ -91,10 +91,21 @@ class Composer:
         return config
 
 
+def quoted(text: str) -> str:
+    """`hydra.sweeper.where=CONDITION` with the quotes that Hydra's grammar wants around it; anything else as it is."""
+    key, equals, value = text.partition("=")
+    if key != "hydra.sweeper.where" or not equals or value[:1] in ("'", '"') or value == "null":
+        return text
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{key}='{escaped}'"
+
+
 def keys(config: DictConfig) -> list[str]:
-    """The dotted keys of a configuration, groups and leaves."""
+    """The dotted keys that a command line can change, groups and leaves."""
     found = []
     for key in config:
+        if key == "_target_":
+            continue
         found.append(str(key))
         node = config._get_node(key)
         if isinstance(node, DictConfig) and not node._is_none():

@@ -45,7 +45,7 @@ class Freezer:
         except OmegaConfBaseException as error:
             raise BadInput(str(error).splitlines()[0]) from None
         assert isinstance(plain, dict)
-        frozen: dict[str, Any] = {str(key): value for key, value in plain.items()}
+        frozen: dict[str, Any] = dict.fromkeys(GROUPS) | {str(key): value for key, value in plain.items()}
         runtime = Runtime.from_config(frozen.pop("runtime"), self.directory)
         for key in frozen:
             if key not in KEYS:
@@ -57,7 +57,7 @@ class Freezer:
         if not 0 <= seed < 2**63:
             raise BadInput(f"seed must be a whole number >= 0, got {seed}")
         build.convert(frozen["precision"], Literal["fp32", "bf16"], "precision")
-        for group in ("arch", "tau", "dataset", "schedule"):
+        for group in ("arch", "dataset", "schedule"):
             if not isinstance(frozen[group], dict):
                 raise BadInput(f"{group} must be one of its options, got {frozen[group]!r}")
         build.complete(frozen)
@@ -79,7 +79,8 @@ class Freezer:
         """
         epochs = self._schedules(json.dumps(frozen["schedule"]))
         shape = {key: frozen["dataset"][key] for key in ("channels", "image_size", "classes")}
-        nodes = json.dumps({"arch": frozen["arch"], "tau": frozen["tau"], "dataset": shape})
+        parts = {key: frozen[key] for key in ("arch", *build.PARTS)}
+        nodes = json.dumps({**parts, "dataset": shape}, sort_keys=True)
         return self._network_facts(nodes) | {"epochs_planned": epochs}
 
     def _build_schedule(self, node: str) -> int:

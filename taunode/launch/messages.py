@@ -8,10 +8,10 @@ from omegaconf.errors import OmegaConfBaseException
 from taunode.errors import BadInput, nearest
 from taunode.launch.compose import Composer, keys
 
-Refusal = (HydraException, OmegaConfBaseException)
+Refusal = (HydraException, OmegaConfBaseException, ValueError)  # ValueError: a group that is set to null
 
 
-def explain(error: Exception, overrides: Sequence[str], composer: Composer | None) -> BadInput:
+def explain(error: Exception, overrides: Sequence[str], composer: Composer | None, multirun: bool) -> BadInput:
     """What was wrong with a command line that Hydra refused.
 
     Args:
@@ -22,8 +22,10 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer | Non
         assert composer is not None
         try:
             override = composer.parse([text])[0]
-        except HydraException as unparsable:
-            return BadInput(f"{text}: not an override ({_first_line(unparsable)})")
+        except HydraException:
+            return BadInput(f"{text}: not an override; write key=value or group=option, special characters in quotes")
+        if override.is_sweep_override() and not multirun:
+            return BadInput(f"{text}: several values; a sweep needs -m")
         key = override.key_or_group
         if key.partition(".")[0] == "hydra":
             continue
@@ -31,10 +33,10 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer | Non
             options = composer.loader.get_group_options(key)
             values = list(override.sweep_string_iterator()) if override.is_discrete_sweep() else [str(override.value())]
             for value in values:
-                if value not in options and not override.is_delete() and value != "null":
+                if value not in options and not override.is_delete():
                     if not options:
                         return BadInput(f"{text}: {key} has no options yet; it must stay null")
-                    return BadInput(f"{key}={value}: no such option of {key}; valid: {nearest(value, options)}")
+                    return BadInput(f"{text}: no option {value!r} of {key}; valid: {nearest(value, options)}")
         elif not override.is_add() and not override.is_force_add():
             known = keys(composer.compose([]))
             if key not in known:

@@ -24,7 +24,7 @@ SMALLEST_IMAGE = 4  # two stages halve it
 
 
 class CifarResNet(Network):
-    """Maps images (batch, channels, image_size, image_size) to logits (batch, classes).
+    """Maps images (batch, in_channels, image_size, image_size) to logits (batch, classes).
 
     depth       6n+2 with n >= 1 blocks a stage: 20, 32, 44, 56, 110, 1202, …
     norm        "batch", or "none" for scalar biases around the branch convolutions
@@ -39,7 +39,7 @@ class CifarResNet(Network):
         depth: int,
         norm: Literal["batch", "none"],
         tau: TauRule,
-        channels: int,
+        in_channels: int,
         image_size: int,
         classes: int,
     ) -> None:
@@ -54,7 +54,7 @@ class CifarResNet(Network):
         self._tau = {"tau": tau.label(), "tau_value": tau.values(stages)[0], "blocks": tau.counts(stages)}
         self.stem = nn.Sequential(
             OrderedDict(
-                conv=Conv(channels, CHANNELS[0], kernel=3),
+                conv=Conv(in_channels, CHANNELS[0], kernel=3),
                 norm=norm_layer(norm, CHANNELS[0]),
                 relu=nn.ReLU(inplace=True),
             )

@@ -51,7 +51,8 @@ def look(run: RunDirectory) -> tuple[Record, Observation, State]:
     record = run.read_record()
     seen = observe(run, record)
     if derive(seen) in (State.RUNNING, State.STALLED):
-        seen = observe(run, record, now=server_time(run))
+        with contextlib.suppress(OSError):  # who may only read has no better clock than this host's
+            seen = observe(run, record, now=server_time(run))
     return record, seen, derive(seen)
 
 
@@ -93,9 +94,9 @@ class Claim:
         """
         self.hold()
         if state in RESULTS:
-            self.run.link(self.attempt)
             if not link_once(self.run.done, {"attempt": self.attempt, "state": state, "summary": more["summary"]}):
                 raise LostClaim(f"{self.run.path}: another attempt was done first")
+            self.run.link(self.attempt)  # once more, after `done`: who claimed meanwhile looks there after its own
         self.about |= {"ended": now(), "state": state, "end": end, **more}
         progressed = fingerprint(self.run) != self.about["checkpoints"]
         if more.get("killed") and state is State.PLANNED:
@@ -128,10 +129,22 @@ def fingerprint(run: RunDirectory) -> list[list[int]]:
 
 
 def forget_result(run: RunDirectory) -> None:
-    """Let a finished run be done again from the beginning (`--again`); the old files stay until then."""
+    """Let a finished run be done again from the beginning (`--again`); the old files stay until then.
+
+    What a run has that is not finished stays: it only goes on.
+    """
+    if not run.done.exists():
+        return
     for attempt in run.checkpoints():
         run.checkpoint(attempt).unlink(missing_ok=True)
     run.done.unlink(missing_ok=True)
+
+
+def named(run: RunDirectory) -> int:
+    """The attempt that the plain names lead to: the one that ended the run, else the newest."""
+    if run.done.exists():
+        return int(json.loads(run.done.read_bytes())["attempt"])
+    return run.attempts()
 
 
 def earlier_attempts(run: RunDirectory, record: Record, attempts: int) -> list[dict[str, Any]]:
@@ -182,10 +195,12 @@ def take(
         return None
     run.link(number)
     if claim.lost():  # an owner that slept here must not leave the plain names to its own files
-        run.link(run.attempts())
+        run.link(named(run))
         return None
     if not asked and seen.gone and killed_in_a_row(earlier, checkpoints) >= SIGNALS_IN_A_ROW:
-        claim.end(State.FAILED, f"{SIGNALS_IN_A_ROW} attempts in a row were killed without progress")
+        with contextlib.suppress(LostClaim):
+            claim.end(State.FAILED, f"{SIGNALS_IN_A_ROW} attempts in a row were killed without progress")
         return None
+    run.remove_asides(before=number)
     claim.publish(State.RUNNING)
     return claim

@@ -69,13 +69,13 @@ def write_json(path: Path, value: Any) -> None:
 def link_once(path: Path, value: Any) -> bool:
     """Create `path` holding `value` as JSON; False if it exists already. Of any number of processes one wins."""
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    aside.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
     try:
+        aside.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
         os.link(aside, path)  # atomic on every file system with hard links, NFS included
     except FileExistsError:
         return False
     finally:
-        aside.unlink()
+        aside.unlink(missing_ok=True)
     return True
 
 
@@ -139,6 +139,13 @@ class RunDirectory:
         """The attempts that left a checkpoint."""
         found = (re.fullmatch(r"checkpoint\.(\d+)\.pt", name) for name in os.listdir(self.path))
         return sorted(int(match[1]) for match in found if match)
+
+    def remove_asides(self, before: int) -> None:
+        """Remove what writers of the attempts before this one left when they were killed: a checkpoint can be large."""
+        for name in os.listdir(self.path):
+            aside = re.fullmatch(r"\.(?:checkpoint|model|best|metrics|timings)\.(\d+)\.\w+\.[0-9a-f]{8}", name)
+            if aside and int(aside[1]) < before:
+                (self.path / name).unlink(missing_ok=True)
 
     def read_config(self) -> dict[str, Any]:
         """The frozen configuration."""

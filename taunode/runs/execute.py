@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 import torch
+import torch._dynamo  # the first optimizer would import it: 1.3 s, once in a worker instead of in every child
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
@@ -19,7 +20,8 @@ from taunode.data.loader import loaders
 from taunode.errors import BadInput
 from taunode.runs.claim import Claim, LostClaim
 from taunode.runs.directory import write_aside, write_text
-from taunode.runs.runtime import Runtime
+from taunode.runs.hydra_files import write_hydra
+from taunode.runs.runtime import Runtime, processors
 from taunode.runs.state import State
 from taunode.training.checkpoint import furthest
 from taunode.training.loop import Conditions, Stopped, fit
@@ -41,6 +43,9 @@ class AttemptFiles:
         buffer = io.BytesIO()  # torch would turn a full disk into an error without its number
         write(buffer)
         self._write(self._run.checkpoint(self._attempt), lambda file: file.write(buffer.getbuffer()), durable=True)
+        for attempt in self._run.checkpoints():
+            if attempt < self._attempt:  # behind this one, which began with the furthest of them
+                self._run.checkpoint(attempt).unlink(missing_ok=True)
 
     def tables(self, metrics: list[dict[str, Any]], timings: list[dict[str, Any]]) -> None:
         for path, rows in ((self._run.metrics(self._attempt), metrics), (self._run.timings(self._attempt), timings)):
@@ -79,15 +84,16 @@ def train(
     run = claim.run
     config = run.read_config()
     build.check_targets(config)
+    write_hydra(run, runtime.to_json())
     device = choose_device(runtime.device)
-    torch.set_num_threads(runtime.threads or os.cpu_count() or 1)
+    torch.set_num_threads(runtime.threads or processors())
     torch.manual_seed(config["seed"])
     schedule = build.schedule(config)
     data_set = build.data_set(config)
     splits = data_set.load(Path(runtime.data_root), Path(runtime.cache_dir))
     loader, tests = loaders(data_set, splits, schedule.batch_size, order_seed(config["seed"]), device)
     model = build.network(config).to(device)
-    checkpoint = furthest([run.checkpoint(attempt) for attempt in run.checkpoints()], device)
+    checkpoint = furthest([run.checkpoint(attempt) for attempt in run.checkpoints()])
     about = f"attempt {claim.attempt} on {device}, {torch.get_num_threads()} threads"
     if checkpoint is not None:
         about += f", goes on after epoch {checkpoint['epoch']} and {checkpoint['step']} steps"
@@ -126,8 +132,8 @@ def execute(
         return {"state": None, "end": "lost its claim"}
     except Exception as error:
         end = explain(error, claim)
-        print(end, file=log, flush=True)
         with contextlib.suppress(OSError):  # the disk may be full; the end is recorded in the claim as well
+            print(end, file=log, flush=True)
             write_text(claim.run.error(claim.attempt), traceback.format_exc())
         return {"state": State.OUT_OF_MEMORY if is_out_of_memory(error) else State.FAILED, "end": end}
     diverged = "diverged_epoch" in summary

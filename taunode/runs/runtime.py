@@ -1,5 +1,6 @@
 """`runtime`: how runs are executed on a machine. It does not change the mathematics and is not part of a run."""
 
+import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,11 @@ from taunode.build import checked
 from taunode.errors import BadInput
 
 BITS = ("threads", "compile", "channels_last")  # what changes rounding: kept from attempt 1 when a run goes on
+
+
+def processors() -> int:
+    """The processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,10 @@ class Runtime:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def resolved(self) -> "Runtime":
+        """With threads as a number: the record of an attempt says what its rounding depends on."""
+        return replace(self, threads=self.threads or processors())
 
     def keeping_bits(self, attempts: list[dict[str, Any]]) -> "Runtime":
         """These settings, with what changes rounding taken over from the first attempt."""

@@ -63,17 +63,22 @@ def _namespace() -> str | None:
 
 
 def _started(pid: int) -> str | None:
-    """The start time of a process in clock ticks since boot; None when there is no such process."""
+    """The start time of a process in clock ticks since boot; None when it has ended, even if nobody has reaped it."""
     stat = _read(f"/proc/{pid}/stat")
-    return stat.rpartition(")")[2].split()[19] if stat else None  # field 22; the name may hold spaces
+    fields = stat.rpartition(")")[2].split() if stat else ["X"]  # from field 3 on; the name may hold spaces
+    return None if fields[0] in "ZX" else fields[19]
 
 
-def is_gone(owner: dict[str, Any]) -> bool:
-    """Whether the process that `identity()` described has provably ended: same machine, and not there any more."""
+def is_gone(owner: dict[str, Any], silent: float) -> bool:
+    """Whether the process that `identity()` described has provably ended: same machine, and not there any more.
+
+    `silent`: seconds since its last heartbeat.
+    """
     if owner.get("boot") is None or owner.get("host") != os.uname().nodename:
         return False
     if owner["boot"] != _read("/proc/sys/kernel/random/boot_id"):
-        return True  # the machine has been started again since
+        # Another boot of this machine, unless it was heard of since: then it is another machine of the same name.
+        return silent > time.clock_gettime(time.CLOCK_BOOTTIME)
     return bool(owner["namespace"] == _namespace() and _started(owner["pid"]) != owner["started"])
 
 
@@ -138,7 +143,7 @@ def observe(run: RunDirectory, record: Record, now: float | None = None) -> Obse
     path = run.claim(attempts)
     attempt = json.loads(path.read_bytes())
     silent = (time.time() if now is None else now) - path.stat().st_mtime
-    return Observation(attempts, attempt, silent, is_gone(attempt["owner"]))
+    return Observation(attempts, attempt, silent, is_gone(attempt["owner"], silent))
 
 
 def killed_in_a_row(attempts: list[dict[str, Any]], checkpoints: list[list[int]]) -> int:

@@ -6,7 +6,6 @@ the child to write a checkpoint, and records how the child ended.
 """
 
 import contextlib
-import ctypes
 import json
 import os
 import select
@@ -17,10 +16,11 @@ import time
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, TextIO
+from typing import Any, TextIO
 
+from taunode.runs.child import be_the_child
 from taunode.runs.claim import Claim, LostClaim, take
-from taunode.runs.directory import RunDirectory, read_yaml, to_yaml, write_text
+from taunode.runs.directory import RunDirectory
 from taunode.runs.provenance import host, versions
 from taunode.runs.runtime import Runtime
 from taunode.runs.state import RESULTS, State
@@ -41,7 +41,8 @@ class Signals:
 
     def install(self) -> None:
         for number in STOPPING:
-            signal.signal(number, self._hear)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # ignored: under nohup
+                signal.signal(number, self._hear)
 
     def _hear(self, number: int, frame: types.FrameType | None) -> None:
         self.received.append(signal.Signals(number))
@@ -90,15 +91,19 @@ def work(
         for task in tasks:
             if signals.received:
                 break
-            claim = take_task(task, also)
+            try:
+                claim = take_task(task, also)
+            except OSError as error:  # a full disk: the run stays as it is
+                print(f"{task.run.path}: cannot be claimed: {error}", file=sys.stderr)
+                continue
             if claim is not None:
                 started = True
-                run_once(claim, task.runtime, signals, terminal)
+                run_once(claim, signals, terminal)
     return signals
 
 
 def take_task(task: Task, also: frozenset[State]) -> Claim | None:
-    about = {"host": host(), "versions": versions(), "runtime": task.runtime.to_json()}
+    about = {"host": host(), "versions": versions(), "runtime": task.runtime.resolved().to_json()}
     return take(task.run, about, task.runtime.lease_seconds, also, task.newest)
 
 
@@ -117,8 +122,7 @@ def run_in_process(task: Task, also: frozenset[State]) -> State | None:
     claim = take_task(task, also)
     if claim is None:
         return None
-    runtime = task.runtime.keeping_bits(claim.earlier)
-    write_hydra(claim.run, runtime.to_json())
+    runtime = runtime_of(claim)
     ended = threading.Event()
     heartbeat = threading.Thread(target=_beat, args=(claim, ended), daemon=True)
     heartbeat.start()
@@ -145,31 +149,41 @@ def run_in_process(task: Task, also: frozenset[State]) -> State | None:
 
 def _beat(claim: Claim, ended: threading.Event) -> None:
     while not ended.wait(claim.about["lease"] / 6):
-        claim.beat()
+        with contextlib.suppress(OSError):  # a file server that is away for a moment
+            claim.beat()
 
 
-def run_once(claim: Claim, runtime: Runtime, signals: Signals, terminal: TextIO | None) -> State | None:
+def runtime_of(claim: Claim) -> Runtime:
+    """What an attempt is executed with, and its record says so: as asked, but with the bits of the first attempt."""
+    runtime = Runtime(**claim.about["runtime"]).keeping_bits(claim.earlier)
+    claim.about["runtime"] = runtime.to_json()
+    return runtime
+
+
+def run_once(claim: Claim, signals: Signals, terminal: TextIO | None) -> State | None:
     """Execute a claimed run in a child process, and record how it ended.
 
     Returns:
         The run's state; None where it passed into other hands.
     """
-    runtime = runtime.keeping_bits(claim.earlier)
-    claim.about["runtime"] = runtime.to_json()
-    write_hydra(claim.run, claim.about["runtime"])
+    runtime = runtime_of(claim)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     reading, writing = os.pipe()
+    worker = os.getpid()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _be_the_child(claim, runtime, signals, writing, terminal)
+        be_the_child(claim, runtime, signals.received, writing, terminal, worker)
     signals.child = child
     os.close(writing)
     if signals.received:  # heard before the child had a number
         os.kill(child, signal.SIGTERM)
     try:
-        return _record(claim, signals, *_supervise(claim, child, reading))
+        ended = _supervise(claim, child, reading)
+        if ended is None:
+            return claim.end(State.PLANNED, "its worker could not say for half the lease that it lives")
+        return _record(claim, signals, *ended)
     except LostClaim:
         return None
     except OSError as error:
@@ -180,12 +194,15 @@ def run_once(claim: Claim, runtime: Runtime, signals: Signals, terminal: TextIO 
         os.close(reading)
 
 
-def _supervise(claim: Claim, child: int, reading: int) -> tuple[int, bytes]:
-    """Wait for the child and beat its claim; returns its wait status and what it said.
+def _supervise(claim: Claim, child: int, reading: int) -> tuple[int, bytes] | None:
+    """Wait for the child and beat its claim.
+
+    Returns:
+        The child's wait status and what it said; None where this process could not beat for half the lease, and
+        somebody else may soon own the run. The child has been killed then.
 
     Raises:
-        LostClaim: somebody else owns the run, or may: this process could not beat for half the lease. The child
-            has been killed.
+        LostClaim: somebody else owns the run. The child has been killed.
     """
     lease = claim.about["lease"]
     said, beaten = b"", time.monotonic()
@@ -196,13 +213,18 @@ def _supervise(claim: Claim, child: int, reading: int) -> tuple[int, bytes]:
         ended, status = os.waitpid(child, 0 if ready and not part else os.WNOHANG)
         if ended:
             return status, said
-        if time.monotonic() - beaten > lease / 2 or claim.lost():
+        silent, lost = time.monotonic() - beaten, False
+        with contextlib.suppress(OSError):  # a file server that is away for a moment
+            lost = claim.lost()
+            if not lost and lease / 6 < silent <= lease / 2:
+                claim.beat()
+                beaten = time.monotonic()
+        if lost or silent > lease / 2:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            raise LostClaim(f"{claim.run.path}: attempt {claim.attempt} fell silent")
-        if time.monotonic() - beaten > lease / 6:
-            claim.beat()
-            beaten = time.monotonic()
+            if lost:
+                raise LostClaim(f"{claim.run.path}: attempt {claim.attempt} has lost its claim")
+            return None
 
 
 def _record(claim: Claim, signals: Signals, status: int, said: bytes) -> State | None:
@@ -231,65 +253,3 @@ def _close(claim: Claim, told: dict[str, Any]) -> State:
         for attempt in claim.run.checkpoints():
             claim.run.checkpoint(attempt).unlink(missing_ok=True)
     return state
-
-
-def _be_the_child(claim: Claim, runtime: Runtime, signals: Signals, writing: int, terminal: TextIO | None) -> NoReturn:
-    """Everything the child process does; it never returns into the worker's code.
-
-    SIGTERM and SIGUSR2 are still noted in its copy of `signals`; Ctrl-C and a closed terminal reach the worker, which
-    asks for the checkpoint.
-    """
-    code = 1
-    try:
-        _die_with_parent()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        screen = os.fdopen(os.dup(terminal.fileno()), "w", buffering=1) if terminal is not None else None
-        log = os.open(claim.run.log(claim.attempt), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        from taunode.runs.execute import execute
-
-        told = execute(claim, runtime, lambda: bool(signals.received), sys.stdout, screen)
-        if screen is not None and told["state"] != State.DONE:
-            print(f"{claim.run.path}: {told['end']}", file=screen)
-        os.write(writing, json.dumps(told).encode())
-        code = 0
-    except SystemExit as exit_:
-        code = exit_.code if isinstance(exit_.code, int) else 1
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
-
-
-def _die_with_parent() -> None:
-    """Let the kernel kill this process when its worker is gone, so that nothing trains on without a claim."""
-    parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def write_hydra(run: RunDirectory, runtime: dict[str, Any]) -> None:
-    """`.hydra/` as Hydra itself would have left it, for tools that read Hydra's directories."""
-    if run.hydra.exists():
-        return
-    record = run.read_record()
-    config = {**run.read_config(), "runtime": runtime}
-    command = read_yaml(run.path / record.command) if record.command else {}
-    hydra = command.get("hydra", {})
-    if hydra:
-        hydra["overrides"]["task"] = record.overrides
-        hydra["job"]["override_dirname"] = ",".join(record.overrides)
-        hydra["runtime"]["output_dir"] = str(run.path.resolve())
-    run.hydra.mkdir(exist_ok=True)
-    write_text(run.hydra / "config.yaml", to_yaml(config))
-    write_text(run.hydra / "overrides.yaml", to_yaml(record.overrides))
-    write_text(run.hydra / "hydra.yaml", to_yaml({"hydra": hydra}))

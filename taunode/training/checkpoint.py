@@ -4,6 +4,7 @@ Model with its buffers, optimizer, every generator, the position in the epoch wi
 the epoch so far, the results of the epochs before, and the best weights. One file is enough to go on from.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,15 +86,19 @@ class Training:
             setattr(self, name, state[name])
         for name in self.parts:
             getattr(self, name).load_state_dict(state[name])
-        torch.set_rng_state(state["generator"].cpu())
+        torch.set_rng_state(state["generator"])
         if torch.cuda.is_initialized() and "cuda_generator" in state:
-            torch.cuda.set_rng_state(state["cuda_generator"].cpu())
+            torch.cuda.set_rng_state(state["cuda_generator"])
 
 
-def furthest(paths: list[Path], device: torch.device | str = "cpu") -> dict[str, Any] | None:
+def furthest(paths: list[Path]) -> dict[str, Any] | None:
     """The state in the checkpoint that is furthest in the training; None where there is none.
 
-    Only tensors and plain values are read (`weights_only`): a run directory is data, not code.
+    On the CPU, where generators want their states; what restores the rest puts it on its device. Only tensors and
+    plain values are read (`weights_only`): a run directory is data, not code.
     """
-    states = [torch.load(path, map_location=device, weights_only=True) for path in paths]
+    states = []
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):  # an owner that just lost its claim wrote a newer one
+            states.append(torch.load(path, map_location="cpu", weights_only=True))
     return max(states, key=lambda state: (state["epoch"], state["step"]), default=None)

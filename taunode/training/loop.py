@@ -93,7 +93,8 @@ def fit(
                 logits = network(inputs)
             losses = sample_losses(logits, labels)
             loss = losses.mean()
-            if not math.isfinite(loss.item()):  # before the step: the weights kept are the last finite ones
+            if not math.isfinite(loss.item()):  # before the step: the parameters kept are the last finite ones
+                watch.lap()
                 return finish(state, files, diverged=True)
             optimizer.zero_grad()
             loss.backward()

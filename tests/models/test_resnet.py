@@ -33,7 +33,7 @@ def one_thread():
 
 def net(depth=8, norm="batch", tau=None, channels=3, image_size=8, classes=10):
     tau = tau or PowerLaw(1.0, 0.5, learn="shared" if norm == "none" else "none")
-    return CifarResNet(depth=depth, norm=norm, tau=tau, channels=channels, image_size=image_size, classes=classes)
+    return CifarResNet(depth=depth, norm=norm, tau=tau, in_channels=channels, image_size=image_size, classes=classes)
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])

@@ -26,7 +26,7 @@ def one_thread():
 def net_and_images(depth, norm, exponent, seed):
     torch.manual_seed(seed)
     tau = PowerLaw(1.0, exponent)
-    net = CifarResNet(depth=depth, norm=norm, tau=tau, channels=3, image_size=16, classes=10)
+    net = CifarResNet(depth=depth, norm=norm, tau=tau, in_channels=3, image_size=16, classes=10)
     return net.double(), torch.randn(4, 3, 16, 16, dtype=torch.float64)
 
 

@@ -1,0 +1,82 @@
+"""The child process of a worker: executes one run, prints into its log, and says through a pipe how it ended."""
+
+import contextlib
+import ctypes
+import io
+import json
+import os
+import signal
+import sys
+from typing import Any, NoReturn, TextIO
+
+from taunode.runs.claim import Claim
+from taunode.runs.runtime import Runtime
+from taunode.runs.state import State
+
+
+def be_the_child(
+    claim: Claim,
+    runtime: Runtime,
+    received: list[signal.Signals],
+    writing: int,
+    terminal: TextIO | None,
+    worker: int,
+) -> NoReturn:
+    """Everything the child process does; it never returns into the worker's code.
+
+    Args:
+        received: where this process notes SIGTERM and SIGUSR2: it then writes a checkpoint and ends. Ctrl-C and a
+            closed terminal reach the worker, which asks for that.
+        writing: the pipe that takes what `execute` returns, as JSON.
+        terminal: where the one run of an inline command shows its progress, beside its log.
+        worker: its process id.
+    """
+    code = 1
+    try:
+        _die_with(worker)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        screen = None if terminal is None else _screen(terminal)
+        log = os.open(claim.run.log(claim.attempt), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        from taunode.runs.execute import execute
+
+        told = execute(claim, runtime, lambda: bool(received), sys.stdout, screen)
+        if screen is not None and told["state"] != State.DONE:
+            print(f"{claim.run.path}: {told['end']}", file=screen)
+        os.write(writing, json.dumps(told).encode())
+        code = 0
+    except SystemExit as exit_:
+        code = exit_.code if isinstance(exit_.code, int) else 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+class _Terminal(io.FileIO):
+    """A terminal that may be closed while the run goes on, or saves itself: that is no reason to fail."""
+
+    def write(self, data: Any) -> int:
+        with contextlib.suppress(OSError):
+            return super().write(data) or 0
+        return len(data)
+
+
+def _screen(terminal: TextIO) -> TextIO:
+    """A stream of this process's own to the terminal that the worker writes to."""
+    return io.TextIOWrapper(io.BufferedWriter(_Terminal(os.dup(terminal.fileno()), "w")), line_buffering=True)
+
+
+def _die_with(worker: int) -> None:
+    """Let the kernel kill this process when its worker is gone, so that nothing trains on without a claim."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != worker:  # gone before the kernel was asked
+        os._exit(1)
