@@ -47,7 +47,7 @@ def check_targets(config: Any, key: str = "") -> None:
     if isinstance(config, Mapping):
         for name, value in config.items():
             where = f"{key}.{name}" if key else str(name)
-            if name == "_target_" and value not in allowed_targets():
+            if name == "_target_" and not (isinstance(value, str) and value in allowed_targets()):
                 raise BadInput(f"{where}: {value!r} is not allowed; allowed: {nearest(str(value), allowed_targets())}")
             check_targets(value, where)
     elif isinstance(config, list):
@@ -162,8 +162,10 @@ def takes(arch: Mapping[str, Any]) -> frozenset[str]:
     """Which of the groups in `PARTS` a network is built from: those its constructor names.
 
     Raises:
-        BadInput: the network's name is not allowed.
+        BadInput: the network's name is missing or not allowed.
     """
+    if "_target_" not in arch:
+        raise BadInput("arch: has no _target_")
     check_targets(arch, "arch")
     return frozenset(inspect.signature(look_up(arch["_target_"])).parameters) & PARTS
 

@@ -1,6 +1,8 @@
 """The entry point of `taunode`: answers --help and --version at once, before hydra or torch are imported."""
 
 import importlib
+import re
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -32,7 +34,18 @@ def options(directory: Path) -> dict[str, str]:
 def help_text() -> str:
     """What the command does, its groups with their options, and examples; read from conf/, without Hydra."""
     conf = Path(importlib.import_module("taunode.conf").__path__[0])
-    groups = ["arch", "tau", "dataset", "schedule", "experiment", "runtime", "hydra/launcher", "hydra/sweeper"]
+    groups = [
+        "arch",
+        "tau",
+        "embedding",
+        "solver",
+        "dataset",
+        "schedule",
+        "experiment",
+        "runtime",
+        "hydra/launcher",
+        "hydra/sweeper",
+    ]
     lines = [
         "taunode trains residual networks of any depth and residual factor τ: one run, or with -m a sweep",
         "that no crash, preemption or closed terminal can lose. The same command goes on where it stopped.",
@@ -41,8 +54,9 @@ def help_text() -> str:
         "",
         "Groups and options",
     ]
+    chosen = dict(re.findall(r"^  - (?:override )?([\w/]+): (\w+)", (conf / "config.yaml").read_text(), re.MULTILINE))
     for group in groups:
-        lines.append(f"  {group}")
+        lines.append(f"  {group}" + (f" (default: {chosen[group]})" if chosen[group] != "null" else ""))
         found = options(conf / group)
         width = max((len(name) for name in found), default=0)
         lines += [f"    {name:{width}}  {what}".rstrip() for name, what in found.items()]
@@ -70,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The console command; ends the process with its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if any(argument in ("-h", "--help") for argument in arguments):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `taunode --help | head`
         print(help_text())
         sys.exit(0)
     if "--version" in arguments:

@@ -1,22 +1,20 @@
 """Tiny planned runs, and workers in processes of their own that a test can stop, kill and replace.
 
-`TAUNODE_SCALE` (default 0.1) scales the counts of the long tests; 1 is what the package promises.
+`TAUNODE_SCALE` (default 0.05) scales the counts of the long tests; 1 is what the package promises.
 """
 
+import json
 import multiprocessing
 import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from hydra.types import RunMode
-
-from taunode.launch.compose import Composer
-from taunode.launch.plan import plan_sweep
 from taunode.runs.directory import RunDirectory
 from taunode.runs.runtime import Runtime
 from taunode.runs.state import State
@@ -38,18 +36,29 @@ TINY = (
 
 # Forks of a server that has torch imported and no thread of it used, whatever this process has done.
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["pytest", "taunode.runs.execute"])
+_context.set_forkserver_preload(["pytest", "taunode.runs.execute", "taunode.runs.worker"])
 
 
 def scaled(count: int) -> int:
-    return max(1, round(count * float(os.environ.get("TAUNODE_SCALE", "0.1"))))
+    return max(1, round(count * float(os.environ.get("TAUNODE_SCALE", "0.05"))))
 
 
-def plan(root: Path, *overrides: str, seeds: int = 1) -> list[RunDirectory]:
-    """The planned run directories of a sweep over seeds; later overrides replace those of TINY."""
+def plan(
+    root: Path,
+    *overrides: str,
+    seeds: int = 1,
+    tiny: Sequence[str] = TINY,
+    command: Mapping[str, Any] = MappingProxyType({}),
+) -> list[RunDirectory]:
+    """The planned run directories of a sweep over seeds; later overrides replace those of `tiny`."""
+    from hydra.types import RunMode  # here, so that workers need not import Hydra
+
+    from taunode.launch.compose import Composer
+    from taunode.launch.plan import plan_sweep
+
     composer = Composer.for_command([], None, RunMode.RUN)
-    jobs = [[*TINY, *overrides, f"seed={seed}"] for seed in range(seeds)]
-    planned = plan_sweep(composer, jobs, root, swept=["seed"], command={})
+    jobs = [[*tiny, *overrides, f"seed={seed}"] for seed in range(seeds)]
+    planned = plan_sweep(composer, jobs, root, swept=["seed"], command=dict(command))
     planned.write()
     return [run.run for run in planned.runs]
 
@@ -77,6 +86,11 @@ def runtime(**changes: Any) -> Runtime:
             **changes,
         }
     )
+
+
+def attempts(run: RunDirectory) -> list[dict[str, Any]]:
+    """What the claims say of all attempts."""
+    return [json.loads(run.claim(number).read_bytes()) for number in range(1, run.attempts() + 1)]
 
 
 def results(run: RunDirectory) -> dict[str, bytes]:

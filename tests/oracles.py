@@ -3,7 +3,7 @@
 Nothing here shares a line with the package except the names in its state dicts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -64,3 +64,141 @@ def cifar_resnet(
         h = shortcut + taus[block] * z
         h = torch.maximum(h, torch.zeros_like(h))
     return h.mean((2, 3)) @ weights["head.weight"].T + weights["head.bias"]
+
+
+def imagenet_resnet(
+    weights: Mapping[str, Tensor],
+    images: Tensor,
+    blocks: Sequence[int],
+    taus: Sequence[Tensor],
+    norm: str,
+    train: bool,
+) -> Tensor:
+    """Logits of the bottleneck τ-ResNet with `blocks[s]` blocks in stage s (arXiv 1903.07120), τ `taus[l]` in block l.
+
+    h_0 = maxpool(ReLU(BN(conv7×7(x)))), h_l = ReLU(shortcut(h_{l−1}) + τ_l·F_l(h_{l−1})), logits = W·mean(h_L) + b,
+    where F = BN∘conv1×1∘ReLU∘BN∘conv3×3∘ReLU∘BN∘conv1×1, or without normalisation
+    conv3(ReLU(conv2(ReLU(conv1(x + b1a) + b1b) + b2a) + b2b) + b3a) + b3b, with the stride in the 3×3 convolution;
+    the shortcut is BN∘conv1×1 in the first block of a stage.
+    """
+    h = F.conv2d(images, weights["stem.conv.weight"], stride=2, padding=3)
+    if norm == "batch":
+        h = batch_norm(weights, "stem.norm", h, train)
+    h = torch.maximum(h, torch.zeros_like(h))
+    h = F.max_pool2d(h, kernel_size=3, stride=2, padding=1)
+    block = 0
+    for stage, count in enumerate(blocks):
+        for index in range(count):
+            stride = 2 if stage > 0 and index == 0 else 1
+            name = f"stages.{stage}.{index}"
+
+            shortcut = h
+            if index == 0:
+                shortcut = F.conv2d(h, weights[f"{name}.shortcut.conv.weight"], stride=stride)
+                if norm == "batch":
+                    shortcut = batch_norm(weights, f"{name}.shortcut.norm", shortcut, train)
+
+            z = h
+            for conv, step, padding in (("conv1", 1, 0), ("conv2", stride, 1), ("conv3", 1, 0)):
+                part = f"{name}.branch.{conv}"
+                if norm == "none":
+                    z = z + weights[f"{part}.before.bias"]
+                z = F.conv2d(z, weights[f"{part}.conv.weight"], stride=step, padding=padding)
+                if norm == "none":
+                    z = z + weights[f"{part}.after.bias"]
+                else:
+                    z = batch_norm(weights, f"{part}.norm", z, train)
+                if conv != "conv3":
+                    z = torch.maximum(z, torch.zeros_like(z))
+
+            h = shortcut + taus[block] * z
+            h = torch.maximum(h, torch.zeros_like(h))
+            block += 1
+    return h.mean((2, 3)) @ weights["head.weight"].T + weights["head.bias"]
+
+
+def flow_resnet(weights: Mapping[str, Tensor], images: Tensor, layers: int, train: bool) -> Tensor:
+    """Logits of the flow ResNet with `layers` blocks in the third stage (arXiv 2112.05531), RKHS and SHL alike.
+
+    h_0 = ReLU(BN(conv(x))), h_l = shortcut(h_{l−1}) + W_l∗ReLU(Ω_l∗h_{l−1}), with a BN before the third stage;
+    logits = A·mean(h_L) + b. The shortcut is BN∘conv1×1 where the stride is 2, in the first block of stages 2 to 4.
+    """
+    h = F.conv2d(images, weights["body.stem.conv.weight"], padding=1)
+    h = batch_norm(weights, "body.stem.norm", h, train)
+    h = torch.maximum(h, torch.zeros_like(h))
+    for stage, count in ((1, 2), (2, 2), (3, layers), (4, 2)):
+        if stage == 3:
+            h = batch_norm(weights, "body.norm", h, train)
+        for index in range(count):
+            stride = 2 if stage > 1 and index == 0 else 1
+            name = f"body.stage{stage}.{index}"
+            shortcut = h
+            if stride == 2:
+                shortcut = F.conv2d(h, weights[f"{name}.shortcut.conv.weight"], stride=2)
+                shortcut = batch_norm(weights, f"{name}.shortcut.norm", shortcut, train)
+            z = F.conv2d(h, weights[f"{name}.branch.features.weight"], stride=stride, padding=1)
+            z = torch.maximum(z, torch.zeros_like(z))
+            z = F.conv2d(z, weights[f"{name}.branch.output.weight"], padding=1)
+            h = shortcut + z
+    return h.mean((2, 3)) @ weights["head.weight"].T + weights["head.bias"]
+
+
+def rkhs_field(weights: Mapping[str, Tensor], layers: int, original: bool, t: float, z: Tensor) -> Tensor:
+    """v(t, z) = W(t)∗ReLU(Ω∗z) (arXiv 2112.05531), as (1 − s)·(W_k∗h) + s·(W_{k+1}∗h) with s = tN − k.
+
+    k = floor(tN), the last interval at t = 1; or int(tN − 1) as the paper's own code looks it up.
+    """
+    k = int(t * layers - 1 + 1e-9) if original else min(int(t * layers + 1e-9), layers - 1)
+    s = t * layers - k
+    h = F.conv2d(z, weights["field.omega"], padding=1)
+    h = torch.maximum(h, torch.zeros_like(h))
+    first = F.conv2d(h, weights[f"field.w.{k}"], padding=1)
+    second = F.conv2d(h, weights[f"field.w.{k + 1}"], padding=1)
+    return (1 - s) * first + s * second
+
+
+def shl_field(weights: Mapping[str, Tensor], layers: int, t: float, z: Tensor) -> Tensor:
+    """v(t, z) = (1 − s)·W_k∗ReLU(Ω_k∗z) + s·W_{k+1}∗ReLU(Ω_{k+1}∗z), k = floor(tN), s = tN − k (arXiv 2112.05531)."""
+    k = min(int(t * layers + 1e-9), layers - 1)
+    s = t * layers - k
+    outputs = []
+    for knot in (k, k + 1):
+        h = F.conv2d(z, weights[f"field.omega.{knot}"], padding=1)
+        h = torch.maximum(h, torch.zeros_like(h))
+        outputs.append(F.conv2d(h, weights[f"field.w.{knot}"], padding=1))
+    return (1 - s) * outputs[0] + s * outputs[1]
+
+
+def fixed_steps(field: Callable[[float, Tensor], Tensor], z: Tensor, layers: int, method: str) -> Tensor:
+    """z(1) by `layers` steps of Euler, the midpoint rule, or the classical 3/8 rule (Kutta, 1901)."""
+    h = 1 / layers
+    for step in range(layers):
+        t = step / layers
+        if method == "euler":
+            z = z + h * field(t, z)
+        elif method == "midpoint":
+            z = z + h * field(t + h / 2, z + h / 2 * field(t, z))
+        else:
+            k1 = field(t, z)
+            k2 = field(t + h / 3, z + h * k1 / 3)
+            k3 = field(t + 2 * h / 3, z + h * (-k1 / 3 + k2))
+            k4 = field(t + h, z + h * (k1 - k2 + k3))
+            z = z + h * (k1 + 3 * k2 + 3 * k3 + k4) / 8
+    return z
+
+
+def ode_net(
+    weights: Mapping[str, Tensor], images: Tensor, field: Callable[[float, Tensor], Tensor], layers: int, method: str
+) -> Tensor:
+    """logits = B(z(1)), z(0) = A(x), dz/dt = v(t, z) for images of 28 or 32 pixels (arXiv 2112.05531, section 5.1).
+
+    A = Conv(4, stride 2) BN ReLU Conv(4, stride 2) BN and B = BN Flatten Linear, all with their running statistics.
+    """
+    z = F.conv2d(images, weights["embedding.input.0.weight"], weights["embedding.input.0.bias"], stride=2)
+    z = batch_norm(weights, "embedding.input.1", z, train=False)
+    z = torch.maximum(z, torch.zeros_like(z))
+    z = F.conv2d(z, weights["embedding.input.3.weight"], weights["embedding.input.3.bias"], stride=2)
+    z = batch_norm(weights, "embedding.input.4", z, train=False)
+    z = fixed_steps(field, z, layers, method)
+    z = batch_norm(weights, "embedding.output.0", z, train=False)
+    return z.flatten(1) @ weights["embedding.output.2.weight"].T + weights["embedding.output.2.bias"]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
+from taunode.data.lock import locked
 from taunode.errors import BadInput
 
 Arrays = dict[str, NDArray[Any]]
@@ -29,8 +29,7 @@ def cached(directory: Path, key: str, build: Callable[[], Mapping[str, NDArray[A
         return arrays
     with ExitStack() as stack:
         with _writing(directory):
-            directory.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(FileLock(directory / f"{key}.lock"))
+            stack.enter_context(locked(directory / f"{key}.lock"))
         arrays = _mapped(entry)
         if arrays is None:
             built = build()

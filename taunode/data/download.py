@@ -11,8 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from filelock import FileLock
-
+from taunode.data.lock import locked
 from taunode.errors import BadInput
 
 SILENCE_SECONDS = 30.0
@@ -34,8 +33,7 @@ def fetch(root: Path, source: str, folder: str, missing: Callable[[], list[str]]
 
     kind = getattr(datasets, source)
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f".{source}.lock"):
+        with locked(root / f".{source}.lock"):
             if missing():  # else another process has downloaded it while this one waited
                 _download(kind, root, folder, archive)
     except FAULTS as fault:

@@ -16,13 +16,16 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from taunode.errors import BadInput
-from taunode.launch.command_line import plan_job, plan_single
+from taunode.launch.command_line import named_sweep, plan_job, plan_multirun, plan_single
 from taunode.launch.compose import CONFIG, SHIPPED, Composer, quoted, search_path
 from taunode.launch.execution import prepare, run_inline
+from taunode.launch.local import check_machine
 from taunode.launch.messages import Refusal, explain
-from taunode.launch.plugins import register
+from taunode.launch.plugins import RunFailed, register
 from taunode.launch.status import Outcome, counts
 from taunode.runs.state import BROKEN, RESULTS
+
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -37,7 +40,11 @@ def main(arguments: Sequence[str]) -> int:
         parser.add_argument(f"--{flag}", action="store_true", help=what)
     parser.error = _refuse  # type: ignore[method-assign]  # argparse would print its whole usage
     try:
-        args = parser.parse_args(list(arguments))
+        args = parser.parse_intermixed_args(list(arguments))  # flags may follow overrides
+        if args.config_path or args.config_name or args.experimental_rerun:
+            _refuse("--config-path, --config-name and --experimental-rerun are not supported; use --config-dir")
+        if (args.package or args.resolve) and not args.cfg:
+            _refuse("--package and --resolve belong to --cfg")
         args.overrides = [quoted(text) for text in args.overrides]
         flags = [f"hydra.sweeper.{name}=true" for name in ("again", "adopt", "new") if getattr(args, name)]
         config_dir = Path(args.config_dir) if args.config_dir else None
@@ -46,8 +53,8 @@ def main(arguments: Sequence[str]) -> int:
         mode = RunMode.MULTIRUN if args.multirun else RunMode.RUN
         composer = compose_command([*args.overrides, *flags], config_dir, mode)
         if args.multirun or composer.master.hydra.mode == RunMode.MULTIRUN:
-            return _multirun([*args.overrides, *flags], config_dir)
-        return _run(composer)
+            return _multirun(composer, [*args.overrides, *flags], config_dir)
+        return _run(composer, config_dir)
     except BadInput as error:
         print(f"taunode: {error}", file=sys.stderr)
         return 2
@@ -77,21 +84,35 @@ def _plain_composer(config_dir: Path | None) -> Composer | None:
 def _hydra(args: argparse.Namespace, parser: argparse.ArgumentParser, config_dir: Path | None) -> int:
     """What Hydra itself shows: configurations, its own help, completion."""
     if args.cfg:
-        compose_command(args.overrides, config_dir, RunMode.RUN)  # its mistakes in our words
+        composer = compose_command(args.overrides, config_dir, RunMode.RUN)  # its mistakes in our words
+        try:
+            OmegaConf.to_container(composer.compose(list(composer.master.hydra.overrides.task)), resolve=args.resolve)
+        except Refusal as error:
+            raise explain(error, args.overrides, _plain_composer(config_dir), False) from None
     _run_hydra(args, parser, _job, config_path=SHIPPED, config_name=CONFIG)
     return 0
 
 
-def _run(composer: Composer) -> int:
-    plan = plan_single(composer)
+def _run(composer: Composer, config_dir: Path | None) -> int:
+    try:
+        plan = plan_single(composer)
+    except Refusal as error:
+        raise explain(error, list(composer.master.hydra.overrides.task), _plain_composer(config_dir), False) from None
+    check_machine(plan.runtime)
     prepare(plan)
     return finish(run_inline(plan))
 
 
-def _multirun(overrides: list[str], config_dir: Path | None) -> int:
+def _multirun(composer: Composer, overrides: list[str], config_dir: Path | None) -> int:
+    overrides = [*overrides, "hydra.mode=MULTIRUN", f"hydra.sweep.dir='{named_sweep(composer)}'"]
+    if composer.master.hydra.sweeper._target_ == BASIC_SWEEPER:
+        plan_multirun(composer, list(composer.master.hydra.overrides.task))  # it would write first and check later
     hydra = Hydra.create_main_hydra2("taunode", search_path(config_dir))
     try:
-        result = hydra.multirun(CONFIG, _job, [*overrides, "hydra.mode=MULTIRUN"], with_log_configuration=False)
+        result = hydra.multirun(CONFIG, _job, overrides, with_log_configuration=False)
+    except RunFailed as failure:  # another sweeper gives up
+        print(f"taunode: {failure}", file=sys.stderr)
+        return 1
     except Refusal as error:
         raise explain(error, overrides, _plain_composer(config_dir), multirun=True) from None
     finally:
@@ -116,7 +137,7 @@ def _job(config: DictConfig) -> float:
         raise KeyboardInterrupt
     (status,) = outcome.statuses
     if status.state not in RESULTS:
-        raise RuntimeError(f"{status.name}: {status.state} {status.note}")
+        raise RunFailed(f"{status.name}: {status.state} {status.note}")
     return status.objective
 
 

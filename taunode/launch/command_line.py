@@ -79,20 +79,34 @@ def plan_multirun(composer: Composer, arguments: Sequence[str]) -> Plan:
 
 def plan_jobs(composer: Composer, jobs: Sequence[Sequence[str]]) -> Plan:
     """The plan of override lists that another of Hydra's sweepers made."""
-    keys = {text.partition("=")[0].lstrip("+~") for job in jobs for text in job}
-    return _plan(composer, jobs, sorted(key for key in keys if not key.startswith("hydra.")), SweepOptions())
+    keys = {override_key(text) for job in jobs for text in scientific_overrides(job)}
+    return _plan(composer, jobs, sorted(keys), SweepOptions())
+
+
+def named_sweep(composer: Composer) -> str:
+    """The sweep directory of a command line whose grid another of Hydra's sweepers makes, absolute."""
+    overrides = composer.parse(list(composer.master.hydra.overrides.task))
+    swept = [override.get_key_element() for override in overrides if override.is_sweep_override()]
+    return str(_sweep_directory(composer, swept))
+
+
+def _sweep_directory(composer: Composer, swept: Sequence[str]) -> Path:
+    hydra = composer.master.hydra
+    experiment = OmegaConf.select(hydra, "runtime.choices.experiment")
+    name = str(experiment) if experiment else ",".join(sorted(swept)) or "default"
+    if not hydra.sweep.dir:
+        raise BadInput("hydra.sweep.dir is empty; it names the sweep's directory")
+    return Path(str(hydra.sweep.dir).replace("{name}", name)).absolute()
 
 
 def _plan(composer: Composer, jobs: Sequence[Sequence[str]], swept: Sequence[str], options: SweepOptions) -> Plan:
     refuse_chdir(composer)
-    hydra = composer.master.hydra
-    swept = swept or [override_key(text) for text in scientific_overrides(jobs[0])]  # a sweep of one
-    experiment = OmegaConf.select(hydra, "runtime.choices.experiment")
-    name = str(experiment) if experiment else ",".join(sorted(swept)) or "default"
+    if not swept and jobs:
+        swept = [override_key(text) for text in scientific_overrides(jobs[0])]  # a sweep of one
     return plan_sweep(
         composer,
         jobs,
-        Path(str(hydra.sweep.dir).replace("{name}", name)).absolute(),
+        _sweep_directory(composer, swept),
         swept=swept,
         where=options.where,
         changed=options.changed,

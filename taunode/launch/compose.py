@@ -4,17 +4,20 @@ Hydra takes 100 ms for a configuration; 1,000 runs of a grid share a handful of 
 part is done for each of those, and the private function that Hydra itself applies values with does the rest.
 """
 
+import contextlib
 import copy
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import setup_globals
+from hydra.errors import ConfigCompositionException
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
@@ -57,7 +60,8 @@ class Composer:
         """A composer for a command line; its `hydra.` settings are in `master.hydra`."""
         setup_globals()
         loader = ConfigLoaderImpl(config_search_path=search_path(config_dir))
-        return cls(loader, loader.load_configuration(CONFIG, list(overrides), run_mode=mode))
+        with _hydras_words():
+            return cls(loader, loader.load_configuration(CONFIG, list(overrides), run_mode=mode))
 
     def parse(self, overrides: Sequence[str]) -> list[Override]:
         return self._parser.parse_overrides(list(overrides))
@@ -66,7 +70,8 @@ class Composer:
         return self._parser.parse_overrides([text])[0]
 
     def _load(self, overrides: tuple[str, ...]) -> DictConfig:
-        config = self.loader.load_sweep_config(self.master, list(overrides))
+        with _hydras_words():
+            config = self.loader.load_sweep_config(self.master, list(overrides))
         with open_dict(config):
             config.pop("hydra")
         return config
@@ -89,6 +94,15 @@ class Composer:
         config = copy.deepcopy(self._base(tuple(groups)))
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         return config
+
+
+@contextlib.contextmanager
+def _hydras_words() -> Iterator[None]:
+    """A group that is set to null and a file that is no YAML are refusals like any other; Hydra forgot to say so."""
+    try:
+        yield
+    except (ValueError, yaml.YAMLError) as error:
+        raise ConfigCompositionException(" ".join(str(error).split())) from None
 
 
 def quoted(text: str) -> str:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from taunode import build
 from taunode.errors import BadInput
 from taunode.launch.freeze import Freezer
-from taunode.launch.local import startable
+from taunode.launch.local import check_frozen, startable
 from taunode.launch.plan import Plan, place_run
 from taunode.launch.status import Outcome, Watch
 from taunode.runs.claim import forget_result, look
@@ -26,8 +26,10 @@ def prepare(plan: Plan) -> None:
     would all download.
 
     Raises:
-        BadInput: a data set is missing and cannot be downloaded, or the directory cannot be written to.
+        BadInput: a data set is missing and cannot be downloaded, an existing run's configuration has been tampered
+            with, or the directory cannot be written to.
     """
+    check_frozen(planned.run for planned in plan.runs if planned.exists)
     data_root, cache_dir = Path(plan.runtime.data_root), Path(plan.runtime.cache_dir)
     for node in {json.dumps(planned.config["dataset"]) for planned in plan.runs}:
         build.data_set({"dataset": json.loads(node)}).prepare(data_root, cache_dir)

@@ -5,6 +5,7 @@ once (networks on the meta device), so that what is planned can run.
 """
 
 import functools
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,12 @@ GROUPS = ("arch", "tau", "dataset", "schedule", "embedding", "solver")
 KEYS = (*GROUPS, "seed", "precision")
 
 
+def first_line(error: OmegaConfBaseException) -> str:
+    """What OmegaConf says was wrong, with the key."""
+    line = str(error).partition("\n")[0]
+    return f"{error.full_key}: {line}" if error.full_key and error.full_key not in line else line
+
+
 class Freezer:
     """Freezes and checks configurations; what several have in common is looked at once.
 
@@ -31,6 +38,7 @@ class Freezer:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._data_facts = functools.cache(self._ask_data)
+        self._weights_facts = functools.cache(self._read_weights)
         self._network_facts = functools.cache(self._build_network)
         self._schedules = functools.cache(self._build_schedule)
 
@@ -43,9 +51,14 @@ class Freezer:
         try:
             plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         except OmegaConfBaseException as error:
-            raise BadInput(str(error).splitlines()[0]) from None
+            raise BadInput(first_line(error)) from None
         assert isinstance(plain, dict)
         frozen: dict[str, Any] = dict.fromkeys(GROUPS) | {str(key): value for key, value in plain.items()}
+        for key in ("seed", "precision", "runtime"):
+            if key not in frozen:
+                raise BadInput(f"{key} is missing; a run has {', '.join(KEYS)} and runtime")
+        if not isinstance(frozen["runtime"], dict):
+            raise BadInput(f"runtime must be one of its options, got {frozen['runtime']!r}")
         runtime = Runtime.from_config(frozen.pop("runtime"), self.directory)
         for key in frozen:
             if key not in KEYS:
@@ -55,17 +68,28 @@ class Freezer:
                 raise BadInput(f"{key}: a value cannot hold '${{', got {value!r}")
         seed = build.convert(frozen["seed"], int, "seed")
         if not 0 <= seed < 2**63:
-            raise BadInput(f"seed must be a whole number >= 0, got {seed}")
+            raise BadInput(f"seed must be a whole number from 0 to 2^63 - 1, got {seed}")
         build.convert(frozen["precision"], Literal["fp32", "bf16"], "precision")
         for group in ("arch", "dataset", "schedule"):
             if not isinstance(frozen[group], dict):
                 raise BadInput(f"{group} must be one of its options, got {frozen[group]!r}")
         build.complete(frozen)
+        if frozen["embedding"] is not None and frozen["embedding"].get("weights") is not None:
+            frozen["embedding"] |= self._weights_facts(str(frozen["embedding"]["weights"]))
         frozen["dataset"] |= self._data_facts(json.dumps(frozen["dataset"]), runtime.data_root)
         return frozen, runtime
 
     def _ask_data(self, node: str, root: str) -> dict[str, Any]:
         return build.data_set({"dataset": json.loads(node)}).facts(Path(root))
+
+    def _read_weights(self, name: str) -> dict[str, Any]:
+        """The file of an embedding: its absolute path, and the hash that stands for it."""
+        path = self.directory / Path(name).expanduser()
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise BadInput(f"embedding.weights={name}: {error.strerror} ({path})") from None
+        return {"weights": str(path), "fingerprint": hashlib.blake2b(content, digest_size=16).hexdigest()}
 
     def check(self, frozen: dict[str, Any]) -> dict[str, Any]:
         """Build what a frozen configuration names.
@@ -87,4 +111,13 @@ class Freezer:
         return build.schedule({"schedule": json.loads(node)}).epochs
 
     def _build_network(self, nodes: str) -> dict[str, Any]:
-        return build.network({**json.loads(nodes), "seed": 0}, device="meta").facts()
+        config = json.loads(nodes)
+        network = build.network({**config, "seed": 0}, device="meta")
+        if config["embedding"] is not None and config["embedding"]["weights"] is not None:
+            from safetensors.torch import load_file
+
+            from taunode.models.ode import OdeNet
+
+            assert isinstance(network, OdeNet)  # the networks that take an embedding
+            network.load_embedding(load_file(config["embedding"]["weights"]))  # on meta: only the shapes matter
+        return network.facts()

@@ -20,7 +20,10 @@ def grid(
     Returns:
         One override list a run, in the order of the nested lists; and the keys that have several values.
     """
-    overrides = composer.parse([f"{key}={value}" for key, value in (params or {}).items()] + list(arguments))
+    typed = composer.parse(list(arguments))
+    said = {override.get_key_element().lstrip("+~") for override in typed}
+    own = [f"{key}={value}" for key, value in (params or {}).items() if key not in said]
+    overrides = composer.parse(own) + typed
     (jobs,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)  # Hydra's own product
     columns = zip(*jobs, strict=True)
     swept = [column[0].partition("=")[0].lstrip("+~") for column in columns if len(set(column)) > 1]

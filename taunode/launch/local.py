@@ -6,17 +6,19 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
 
+from taunode import build
 from taunode.errors import BadInput
 from taunode.launch.status import Outcome, Watch
 from taunode.runs.claim import look
-from taunode.runs.runtime import Runtime
+from taunode.runs.directory import RunDirectory
+from taunode.runs.runtime import Runtime, processors
 from taunode.runs.state import State, may_start
 from taunode.runs.worker import Task, work
 
@@ -31,26 +33,44 @@ def startable(tasks: Sequence[Task], also: frozenset[State] = frozenset()) -> li
     return found
 
 
-def processors() -> int:
-    """The processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def check_frozen(runs: Iterable[RunDirectory]) -> None:
+    """Refuse runs whose frozen configuration names what taunode does not build: somebody changed the file.
+
+    Raises:
+        BadInput: with the run, the key and the names that are allowed.
+    """
+    for run in runs:
+        try:
+            build.check_targets(run.read_config())
+        except BadInput as error:
+            raise BadInput(f"{run.config}: {error}") from None
+
+
+def check_machine(runtime: Runtime, workers: int | None = None) -> None:
+    """Refuse what this machine cannot do, before anything is written.
+
+    Raises:
+        BadInput: `workers` is below 1, or the device is not there.
+    """
+    if workers is not None and workers < 1:
+        raise BadInput(f"hydra.launcher.workers must be at least 1, or null, got {workers}")
+    if runtime.device not in ("auto", "cpu"):
+        from taunode.runs.execute import choose_device
+
+        choose_device(runtime.device)
 
 
 def visible_gpus(runtime: Runtime) -> list[str]:
-    """The GPUs a sweep may use, as CUDA_VISIBLE_DEVICES names them; nothing is initialised on them.
-
-    Raises:
-        BadInput: the runtime asks for a GPU, and there is none.
-    """
-    if runtime.device == "cpu" or runtime.device == "mps":
+    """The GPUs a sweep may use, as CUDA_VISIBLE_DEVICES names them; nothing is initialised on them."""
+    if runtime.device == "cpu":
         return []
     import torch
 
     count = torch.cuda.device_count()
-    if not count and runtime.device != "auto":
-        raise BadInput(f"runtime.device={runtime.device}: this machine has no CUDA device; valid: auto, cpu")
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return named.split(",")[:count] if named else [str(index) for index in range(count)]
+    gpus = named.split(",")[:count] if named else [str(index) for index in range(count)]
+    _, colon, index = runtime.device.partition(":")
+    return [gpus[int(index)]] if colon else gpus
 
 
 def run_locally(
@@ -65,19 +85,26 @@ def run_locally(
         workers: null for one a GPU, or as many as the processors have room for.
 
     Raises:
-        BadInput: `workers` is below 1.
+        BadInput: `workers` is below 1, the device is not there, or a frozen configuration has been tampered with.
     """
-    if workers is not None and workers < 1:
-        raise BadInput(f"hydra.launcher.workers must be at least 1, or null, got {workers}")
-    tasks = [replace(task, runtime=replace(task.runtime, threads=task.runtime.threads or 1)) for task in tasks]
+    asked = tasks[0].runtime
+    check_machine(asked, workers)
+    tasks = [replace(task, runtime=_in_worker(task.runtime)) for task in tasks]
     todo = startable(tasks, also)
+    check_frozen(task.run for task in todo)
     watch = Watch(root, [task.run for task in tasks])
     if todo:
-        gpus = visible_gpus(todo[0].runtime)
+        gpus = visible_gpus(asked)
         threads = max(task.runtime.threads or 1 for task in todo)
         count = min(len(todo), workers or len(gpus) or max(1, processors() // threads))
         _Crew(todo, also, gpus, count).run(watch)
     return watch.outcome()
+
+
+def _in_worker(runtime: Runtime) -> Runtime:
+    """One thread unless more were asked for; the one GPU that a worker sees is `cuda` there, whatever its number."""
+    device = "cuda" if runtime.device.startswith("cuda:") else runtime.device
+    return replace(runtime, threads=runtime.threads or 1, device=device)
 
 
 class _Crew:
@@ -91,9 +118,10 @@ class _Crew:
     def run(self, watch: Watch) -> None:
         import taunode.runs.execute  # noqa: F401 -- torch, once: the workers and their children are forks of this
 
-        before = {
-            number: signal.signal(number, self._pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        }
+        heard = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # ignored: under nohup
+            heard.append(signal.SIGHUP)
+        before = {number: signal.signal(number, self._pass_on) for number in heard}
         console = Console()
         try:
             for place in range(self._count):

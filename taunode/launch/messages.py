@@ -7,8 +7,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from taunode.errors import BadInput, nearest
 from taunode.launch.compose import Composer, keys
+from taunode.launch.freeze import first_line
 
-Refusal = (HydraException, OmegaConfBaseException, ValueError)  # ValueError: a group that is set to null
+Refusal = (HydraException, OmegaConfBaseException)
 
 
 def explain(error: Exception, overrides: Sequence[str], composer: Composer | None, multirun: bool) -> BadInput:
@@ -27,24 +28,29 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer | Non
         if override.is_sweep_override() and not multirun:
             return BadInput(f"{text}: several values; a sweep needs -m")
         key = override.key_or_group
-        if key.partition(".")[0] == "hydra":
-            continue
         if composer.loader.repository.group_exists(key):
             options = composer.loader.get_group_options(key)
-            values = list(override.sweep_string_iterator()) if override.is_discrete_sweep() else [str(override.value())]
+            one = [text.partition("=")[2]]
+            values = list(override.sweep_string_iterator()) if override.is_discrete_sweep() else one
             for value in values:
                 if value not in options and not override.is_delete():
                     if not options:
                         return BadInput(f"{text}: {key} has no options yet; it must stay null")
                     return BadInput(f"{text}: no option {value!r} of {key}; valid: {nearest(value, options)}")
         elif not override.is_add() and not override.is_force_add():
-            known = keys(composer.compose([]))
+            known = keys(composer.master if override.is_hydra_override() else composer.compose([]))
             if key not in known:
                 return BadInput(f"{text}: unknown key {key!r}; nearest: {nearest(key, known, show=6)}")
+    cause: BaseException | None = error
+    while cause is not None:  # one of our own plugins refused, and Hydra wrapped it
+        if isinstance(cause, BadInput):
+            return cause
+        cause = cause.__cause__
+    if isinstance(error, OmegaConfBaseException):
+        return BadInput(first_line(error))
     return BadInput(_first_line(error))
 
 
 def _first_line(error: BaseException) -> str:
-    cause = error.__cause__ or error.__context__
-    text = str(error).strip() or (str(cause).strip() if cause is not None else "") or type(error).__name__
-    return " ".join(line.strip() for line in text.splitlines()[:2])
+    lines = [str(fault).strip().splitlines()[:1] for fault in (error, error.__cause__) if fault is not None]
+    return ": ".join(line for (line,) in filter(None, lines)) or type(error).__name__

@@ -38,7 +38,13 @@ LONGEST = 120  # characters of the readable part of a name
 
 @dataclass
 class PlannedRun:
-    """One run of a plan; `exists` says that its directory was there before."""
+    """One run of a plan.
+
+    Attributes:
+        overrides: those that say what the run is, sorted.
+        exists: its directory was there before.
+        job: all its overrides as they were typed.
+    """
 
     overrides: list[str]
     config: dict[str, Any]
@@ -46,6 +52,7 @@ class PlannedRun:
     run: RunDirectory
     exists: bool
     facts: dict[str, Any] = field(default_factory=dict)
+    job: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -181,6 +188,7 @@ def plan_sweep(
             planned[key] = PlannedRun(said, config, key, run, exists=False, facts=freezer.check(config))
         else:
             planned[key] = PlannedRun(said, config, key, run, exists=True)
+        planned[key].job = list(overrides)
         by_job.append(planned[key])
     if runtime is None or not planned:
         raise BadInput(f"nothing to plan: where dropped all {dropped} runs" if dropped else "nothing to plan: no runs")
@@ -203,6 +211,8 @@ def plan_run(
     said = scientific_overrides(overrides)
     key = signature(config)
     name = run_name(said, [override_key(text) for text in said], key)
+    if not directory:
+        raise BadInput("hydra.run.dir is empty; it names the run's directory")
     place = Path(directory.replace("{name}", name)).absolute()
     return Plan(place, [place_run(config, said, place, freezer)], runtime, command, again)
 
@@ -256,7 +266,8 @@ def override_key(override: str) -> str:
 
 def scientific_overrides(overrides: Sequence[str]) -> list[str]:
     """The overrides that say what a run is: not how or where it is executed. Sorted: their order says nothing."""
-    return sorted(text for text in overrides if override_key(text).partition(".")[0] not in ("hydra", "runtime"))
+    last = {override_key(text): text for text in overrides}  # of several for one key the last counts
+    return sorted(text for key, text in last.items() if re.split(r"[./]", key)[0] not in ("hydra", "runtime"))
 
 
 def run_name(overrides: Sequence[str], keys: Sequence[str], signature_: str) -> str:

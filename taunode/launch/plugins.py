@@ -21,7 +21,7 @@ from taunode.build import convert
 from taunode.launch.command_line import plan_jobs, plan_multirun
 from taunode.launch.compose import Composer
 from taunode.launch.execution import prepare, tasks_of
-from taunode.launch.local import run_locally
+from taunode.launch.local import check_machine, run_locally
 from taunode.launch.plan import Plan
 from taunode.launch.status import Outcome, Status
 from taunode.runs.state import RESULTS
@@ -43,6 +43,10 @@ def register() -> None:
         Plugins.instance().register(plugin)
 
 
+class RunFailed(RuntimeError):  # noqa: N818 -- Hydra's sweepers get it as a job's result
+    """A run of a search has no result."""
+
+
 class Sweeper(HydraSweeper):
     """Plans every run of a command line before the first is written, and hands the plan to the launcher."""
 
@@ -51,6 +55,7 @@ class Sweeper(HydraSweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self._composer = Composer(hydra_context.config_loader, config)  # type: ignore[arg-type]  # Hydra has one loader
+        self._config = config
         self._launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -64,8 +69,10 @@ class Sweeper(HydraSweeper):
         plan = plan_multirun(self._composer, arguments)
         if isinstance(self._launcher, Local):
             return self._launcher.execute(plan)
+        check_machine(plan.runtime)
         prepare(plan)
-        jobs = [[*planned.overrides, f"hydra.sweep.dir='{plan.root}'"] for planned in plan.runs]
+        self._config.hydra.sweep.dir = str(plan.root)  # which Hydra's launchers make, too
+        jobs = [[*planned.job, f"hydra.sweep.dir='{plan.root}'"] for planned in plan.runs]
         return self._launcher.launch(jobs, initial_job_idx=0)  # Hydra's basic launcher: one single run after another
 
 
@@ -83,6 +90,7 @@ class Local(Launcher):
         self._composer = Composer(hydra_context.config_loader, config)  # type: ignore[arg-type]  # Hydra has one loader
 
     def execute(self, plan: Plan) -> Outcome:
+        check_machine(plan.runtime, self._workers)
         prepare(plan)
         return run_locally(tasks_of(plan), plan.root, self._workers)
 
@@ -97,6 +105,6 @@ class Local(Launcher):
 def _job_return(overrides: list[str], status: Status) -> JobReturn:
     completed = status.state in RESULTS
     result = JobReturn(overrides=overrides, status=JobStatus.COMPLETED if completed else JobStatus.FAILED)
-    failure = RuntimeError(f"{status.name}: {status.state} {status.note}")
+    failure = RunFailed(f"{status.name}: {status.state} {status.note}")
     result.return_value = status.objective if completed else failure
     return result

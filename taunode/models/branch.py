@@ -1,8 +1,11 @@
 """The map F_l inside a residual block, before τ is applied."""
 
+import math
 from collections import OrderedDict
 
-from torch import nn
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from taunode.models.norm import NormName, branch_conv
 
@@ -21,3 +24,56 @@ class BasicBranch(nn.Sequential):
                 conv2=branch_conv(norm, channels_out, channels_out, kernel=3),
             )
         )
+
+
+class BottleneckBranch(nn.Sequential):
+    """Three convolutions, 1×1, 3×3 and 1×1, with ReLUs between (He et al., figure 5 right).
+
+    The inner ones have a quarter of `channels_out` channels, and the 3×3 one the stride, as in torchvision's ResNet
+    v1.5. Maps shapes as `BasicBranch` does.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int, norm: NormName) -> None:
+        inner = channels_out // 4
+        super().__init__(
+            OrderedDict(
+                conv1=branch_conv(norm, channels_in, inner, kernel=1),
+                relu1=nn.ReLU(inplace=True),
+                conv2=branch_conv(norm, inner, inner, kernel=3, stride=stride),
+                relu2=nn.ReLU(inplace=True),
+                conv3=branch_conv(norm, inner, channels_out, kernel=1),
+            )
+        )
+
+
+class RandomFeatures(nn.Module):
+    """Ω∗x: a 3×3 convolution whose weights N(0, 1/(9·C_in)) are drawn once and never trained.
+
+    They are a buffer: part of the state, not a parameter. Maps shapes as `BasicBranch` does.
+    """
+
+    weight: Tensor
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.register_buffer("weight", torch.empty(channels_out, channels_in, 3, 3))
+        if not self.weight.is_meta:  # nothing to draw, and torch would take seconds to find that out
+            nn.init.normal_(self.weight, std=1 / math.sqrt(9 * channels_in))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight, stride=self.stride, padding=1)
+
+
+class FlowBranch(nn.Sequential):
+    """W∗ReLU(Ω∗x), `features` being Ω (Barboni, Peyré, Vialard, arXiv 2112.05531, appendix on CIFAR-10).
+
+    W is a 3×3 convolution that keeps the `channels` which the features have. With `zero_init` it is zero at start,
+    so that the branch is; else it is drawn as PyTorch does.
+    """
+
+    def __init__(self, features: nn.Module, channels: int, zero_init: bool) -> None:
+        output = nn.Conv2d(channels, channels, kernel_size=3, padding=1, bias=False)
+        if zero_init:
+            nn.init.zeros_(output.weight)
+        super().__init__(OrderedDict(features=features, relu=nn.ReLU(inplace=True), output=output))

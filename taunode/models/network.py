@@ -17,6 +17,10 @@ class Network(nn.Module, ABC):
     def learned_tau(self) -> float | None:
         """The present τ where it is trained (the mean over blocks and channels); None where it is fixed."""
 
+    def extra_metrics(self) -> dict[str, float]:
+        """More columns of metrics.csv: means over the training passes since this was last asked."""
+        return {}
+
     def facts(self) -> dict[str, Any]:
         """What tables say of a network before it is trained: `parameters` and `trainable_parameters`, and more."""
         sizes = [(parameter.numel(), parameter.requires_grad) for parameter in self.parameters()]

@@ -1,5 +1,7 @@
 """The path around a residual branch where its output has another shape than its input."""
 
+from collections import OrderedDict
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -22,3 +24,13 @@ class PaddedShortcut(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         kept = x[:, :, :: self.stride, :: self.stride]  # is AvgPool2d(kernel_size=1, stride)
         return F.pad(self.norm(kept), (0, 0, 0, 0, 0, self.missing))
+
+
+class ProjectedShortcut(nn.Sequential):
+    """A convolution of kernel 1, normalised: He et al.'s option B.
+
+    Maps shapes as `conv` does, whose stride may be any.
+    """
+
+    def __init__(self, conv: nn.Conv2d, norm: NormName) -> None:
+        super().__init__(OrderedDict(conv=conv, norm=norm_layer(norm, conv.out_channels)))

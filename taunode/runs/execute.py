@@ -18,8 +18,10 @@ from torch import Tensor
 from taunode import build
 from taunode.data.loader import loaders
 from taunode.errors import BadInput
+from taunode.models.ode import OdeNet
 from taunode.runs.claim import Claim, LostClaim
 from taunode.runs.directory import write_aside, write_text
+from taunode.runs.embeddings import provide
 from taunode.runs.hydra_files import write_hydra
 from taunode.runs.runtime import Runtime, processors
 from taunode.runs.state import State
@@ -72,8 +74,6 @@ def choose_device(name: str) -> torch.device:
     device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise BadInput(f"runtime.device={name}: this machine has {torch.cuda.device_count()} CUDA devices")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise BadInput("runtime.device=mps: this machine has no such device")
     return device
 
 
@@ -93,6 +93,8 @@ def train(
     splits = data_set.load(Path(runtime.data_root), Path(runtime.cache_dir))
     loader, tests = loaders(data_set, splits, schedule.batch_size, order_seed(config["seed"]), device)
     model = build.network(config).to(device)
+    if isinstance(model, OdeNet):
+        model.load_embedding(provide(config, model.embedding, data_set, splits, Path(runtime.cache_dir)))
     checkpoint = furthest([run.checkpoint(attempt) for attempt in run.checkpoints()])
     about = f"attempt {claim.attempt} on {device}, {torch.get_num_threads()} threads"
     if checkpoint is not None:

@@ -1,6 +1,7 @@
 """`runtime`: how runs are executed on a machine. It does not change the mathematics and is not part of a run."""
 
 import os
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,8 @@ class Runtime:
         for name in ("checkpoint_seconds", "lease_seconds"):
             if not getattr(self, name) > 0:
                 raise BadInput(f"runtime.{name} must be above 0, got {getattr(self, name)}")
-        kind = self.device.partition(":")[0]
-        if kind not in ("auto", "cpu", "cuda", "mps"):
-            raise BadInput(f"runtime.device must be auto, cpu, cuda, cuda:<number> or mps, got {self.device!r}")
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
+            raise BadInput(f"runtime.device must be auto, cpu, cuda or cuda:<number>, got {self.device!r}")
 
     @classmethod
     def from_config(cls, values: dict[str, Any], directory: Path) -> "Runtime":

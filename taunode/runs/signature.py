@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-UNSIGNED = frozenset({"arch.checkpoint_segments", "dataset.train", "dataset.test"})
+UNSIGNED = frozenset({"arch.checkpoint_segments", "dataset.train", "dataset.test", "embedding.weights"})
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from taunode.models.network import Network
+from taunode.models.solver import StepUnderflow
 from taunode.training.checkpoint import Files, Loader, Training
 from taunode.training.metrics import Means, evaluate, sample_losses
 from taunode.training.progress import Report
@@ -83,50 +84,55 @@ def fit(
         files.checkpoint(state.save)
         watch.saved()
 
-    while state.epoch < schedule.epochs:
-        model.train()
-        for inputs, labels in loader:  # the rest of the epoch under way, if it was cut
-            rate = schedule.rate(state.epoch, (state.step + 1) / len(loader))
-            for group in optimizer.param_groups:
-                group["lr"] = rate * group["lr_factor"]
-            with autocast:
-                logits = network(inputs)
-            losses = sample_losses(logits, labels)
-            loss = losses.mean()
-            if not math.isfinite(loss.item()):  # before the step: the parameters kept are the last finite ones
-                watch.lap()
-                return finish(state, files, diverged=True)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            state.means.add(losses.detach(), logits.detach(), labels)
-            state.step += 1
-            watch.images += len(labels)
-            report.step(state.epoch, state.step / len(loader), watch.rate(), state.means)
-            if conditions.stop():
-                save()
-                raise Stopped
-            if watch.unsaved() >= conditions.checkpoint_seconds:
-                save()
+    try:
+        while state.epoch < schedule.epochs:
+            model.train()
+            for inputs, labels in loader:  # the rest of the epoch under way, if it was cut
+                rate = schedule.rate(state.epoch, (state.step + 1) / len(loader))
+                for group in optimizer.param_groups:
+                    group["lr"] = rate * group["lr_factor"]
+                with autocast:
+                    logits = network(inputs)
+                losses = sample_losses(logits, labels)
+                loss = losses.mean()
+                if not math.isfinite(loss.item()):  # before the step: the parameters kept are the last finite ones
+                    watch.lap()
+                    return finish(state, files, diverged=True)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                state.means.add(losses.detach(), logits.detach(), labels)
+                state.step += 1
+                watch.images += len(labels)
+                report.step(state.epoch, state.step / len(loader), watch.rate(), state.means)
+                if conditions.stop():
+                    save()
+                    raise Stopped
+                if watch.unsaved() >= conditions.checkpoint_seconds:
+                    save()
 
-        images_per_second = watch.rate()
-        row: dict[str, Any] = {"epoch": state.epoch + 1, "lr": float(f"{schedule.rate(state.epoch, 1.0):.12g}")}
-        row["train_loss"], row["train_error"] = state.means.read()
-        model.eval()
-        for name, batches in tests.items():
-            row[f"{name}_loss"], row[f"{name}_error"] = evaluate(network, batches, autocast, device)
-        if (tau := model.learned_tau()) is not None:
-            row["tau"] = tau
-        state.end_epoch(row, better=state.best is None or row[chosen_by] < state.best[chosen_by])
-        state.timings.append(watch.row(images_per_second))
-        files.tables(state.metrics, state.timings)
-        report.epoch(row, images_per_second)
-        if state.epoch < schedule.epochs:
-            if conditions.stop():
-                save()
-                raise Stopped
-            if watch.unsaved() >= conditions.checkpoint_seconds / 10:  # else the last checkpoint is fresh
-                save()
+            images_per_second = watch.rate()
+            row: dict[str, Any] = {"epoch": state.epoch + 1, "lr": float(f"{schedule.rate(state.epoch, 1.0):.12g}")}
+            row["train_loss"], row["train_error"] = state.means.read()
+            model.eval()
+            for name, batches in tests.items():
+                row[f"{name}_loss"], row[f"{name}_error"] = evaluate(network, batches, autocast, device)
+            if (tau := model.learned_tau()) is not None:
+                row["tau"] = tau
+            row |= model.extra_metrics()
+            state.end_epoch(row, better=state.best is None or row[chosen_by] < state.best[chosen_by])
+            state.timings.append(watch.row(images_per_second))
+            files.tables(state.metrics, state.timings)
+            report.epoch(row, images_per_second)
+            if state.epoch < schedule.epochs:
+                if conditions.stop():
+                    save()
+                    raise Stopped
+                if watch.unsaved() >= conditions.checkpoint_seconds / 10:  # else the last checkpoint is fresh
+                    save()
+    except StepUnderflow as underflow:  # an adaptive solver cannot follow the network any more
+        watch.lap()
+        return finish(state, files, diverged=True) | {"diverged_time": underflow.time}
     watch.lap()
     return finish(state, files)
 

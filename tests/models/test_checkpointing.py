@@ -1,0 +1,218 @@
+"""Activation checkpointing: everything is as without it, bit for bit, but for memory."""
+
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from taunode.errors import BadInput
+from taunode.models.checkpointing import run_in_segments, segment_count
+from taunode.models.imagenet import ImageNetResNet
+from taunode.models.resnet import CifarResNet
+from taunode.models.tau import PowerLaw
+from taunode.models.tau_resnet import TauResNet
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
+
+
+def net(depth=20, norm="batch", learn="none", segments=None, kind=CifarResNet, image_size=8) -> TauResNet:
+    tau = PowerLaw(1.0, 0.5, learn=learn)
+    return kind(
+        depth=depth,
+        norm=norm,
+        tau=tau,
+        in_channels=3,
+        image_size=image_size,
+        classes=10,
+        checkpoint_segments=segments,
+    )
+
+
+def pair(segments: int, **values) -> tuple[TauResNet, TauResNet]:
+    """The same network twice, without and with checkpointing."""
+    plain = net(**values)
+    checkpointed = copy.deepcopy(plain)
+    checkpointed.segments = net(segments=segments, **values).segments
+    return plain, checkpointed
+
+
+def gradients(built: nn.Module, images: Tensor, labels: Tensor) -> list[Tensor]:
+    built.zero_grad()
+    F.cross_entropy(built(images).float(), labels).backward()
+    return [parameter.grad.clone() for parameter in built.parameters()]
+
+
+def assert_same_state(first: nn.Module, second: nn.Module) -> None:
+    for (name, a), b in zip(first.state_dict().items(), second.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize(
+    ("norm", "learn"), [("batch", "none"), ("batch", "shared"), ("none", "shared"), ("none", "block")]
+)
+@pytest.mark.parametrize("segments", [1, 2, 4, 9])
+def test_gradients_and_running_statistics_are_the_plain_ones_bit_for_bit(segments, norm, learn, train):
+    networks = pair(segments, norm=norm, learn=learn)
+    found = []
+    for built in networks:
+        built.train(train)
+        generator = torch.Generator().manual_seed(1)
+        for _ in range(3):  # running statistics of three batches
+            images = torch.randn(5, 3, 8, 8, generator=generator)
+            found.append(gradients(built, images, torch.randint(10, (5,), generator=generator)))
+    for plain, checkpointed in zip(found[:3], found[3:], strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(plain, checkpointed, strict=True))
+    assert_same_state(*networks)
+    if norm == "batch" and train:
+        assert networks[1].stages[0][0].branch.conv1.norm.num_batches_tracked == 3
+
+
+def test_training_is_the_plain_one_bit_for_bit():
+    networks = pair(3, norm="none", learn="shared")
+    for built in networks:
+        generator = torch.Generator().manual_seed(1)
+        optimizer = torch.optim.SGD([{**group, "lr": 0.05} for group in built.parameter_groups()], momentum=0.9)
+        for _ in range(5):
+            images, labels = torch.randn(5, 3, 8, 8, generator=generator), torch.randint(10, (5,), generator=generator)
+            gradients(built, images, labels)
+            optimizer.step()
+    assert networks[0].learned_tau() != pytest.approx(1 / 3, abs=1e-6)
+    assert_same_state(*networks)
+
+
+def test_the_imagenet_net_is_the_plain_one_bit_for_bit():
+    images, labels = torch.randn(4, 3, 32, 32), torch.randint(10, (4,))
+    networks = pair(5, depth=50, learn="shared", kind=ImageNetResNet, image_size=32)
+    plain, checkpointed = (gradients(built, images, labels) for built in networks)
+    assert all(torch.equal(a, b) for a, b in zip(plain, checkpointed, strict=True))
+    assert_same_state(*networks)
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_under_autocast_too(norm):
+    images, labels = torch.randn(4, 3, 8, 8), torch.randint(10, (4,))
+    networks = pair(4, norm=norm, learn="shared")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs = [built(images) for built in networks]
+    assert outputs[0].dtype == torch.bfloat16
+    found = []
+    for built, output in zip(networks, outputs, strict=True):
+        F.cross_entropy(output.float(), labels).backward()
+        found.append([parameter.grad for parameter in built.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    assert_same_state(*networks)
+
+
+def test_compiled_too():
+    images, labels = torch.randn(4, 3, 8, 8), torch.randint(10, (4,))
+    networks = pair(4, learn="shared")
+    plain, checkpointed = (gradients(torch.compile(built, backend="aot_eager"), images, labels) for built in networks)
+    for a, b in zip(plain, checkpointed, strict=True):
+        torch.testing.assert_close(a, b)
+    assert_same_state(*networks)
+
+
+def test_an_infinite_variance_leaves_the_statistics_as_they_are_without():
+    images = torch.full((4, 3, 8, 8), 1e25) * torch.randn(4, 1, 1, 1)
+    networks = pair(3)
+    for built in networks:
+        built(images).sum().backward()
+    for (name, a), b in zip(networks[0].state_dict().items(), networks[1].state_dict().values(), strict=True):
+        assert torch.equal(a.nan_to_num(nan=7.0), b.nan_to_num(nan=7.0)), name
+    assert networks[0].stem.norm.running_var.isinf().any()
+
+
+def test_backward_twice_counts_a_batch_once():
+    built = net(segments=3)
+    loss = built(torch.randn(4, 3, 8, 8)).square().sum()
+    statistics = {name: value.clone() for name, value in built.named_buffers()}
+    loss.backward(retain_graph=True)
+    loss.backward()
+    assert all(torch.equal(value, statistics[name]) for name, value in built.named_buffers())
+
+
+class Counted(nn.Module):
+    """Counts how often it is computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times = 0
+        self.conv = nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.times += 1
+        return torch.relu(self.conv(x))
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 10])
+def test_all_segments_but_the_last_are_computed_twice(count):
+    blocks = [Counted() for _ in range(10)]
+    x = torch.randn(1, 2, 4, 4, requires_grad=True)
+    run_in_segments(blocks, count, x).sum().backward()
+    once = math.ceil(10 / count)
+    assert [block.times for block in blocks] == [2] * (10 - once) + [1] * once
+
+
+def test_without_gradients_nothing_is_kept():
+    blocks = [Counted() for _ in range(4)]
+    with torch.no_grad():
+        assert not run_in_segments(blocks, 2, torch.randn(1, 2, 4, 4)).requires_grad
+    assert [block.times for block in blocks] == [1] * 4
+
+
+def kept_bytes(segments: int | None) -> int:
+    """What autograd keeps of a forward pass, counted once a tensor, without the parameters."""
+    built = net(56, segments=segments)
+    parameters = {p.data_ptr() for p in built.parameters()}
+    kept: dict[int, Tensor] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        if tensor.data_ptr() not in parameters:
+            kept[tensor.data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        logits = built(torch.randn(4, 3, 8, 8))
+    assert logits.requires_grad
+    return sum(tensor.nbytes for tensor in kept.values())
+
+
+def test_less_is_kept_the_more_segments():
+    kept = [kept_bytes(segments) for segments in (None, 3, 9)]
+    assert kept[1] < kept[0] / 2
+    assert kept[2] < kept[1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "blocks", "count"),
+    [(None, 600, 1), ("auto", 54, 1), ("auto", 200, 1), ("auto", 600, 49), (1, 9, 1), (9, 9, 9)],
+)
+def test_the_number_of_segments(asked, blocks, count):
+    assert segment_count(asked, blocks) == count
+
+
+def test_only_the_deepest_network_of_the_papers_saves_memory_by_itself():
+    with torch.device("meta"):
+        counts = {depth: net(depth, segments="auto").segments for depth in (20, 110, 1202)}
+        counts |= {d: net(d, segments="auto", kind=ImageNetResNet, image_size=32).segments for d in (50, 152)}
+    assert counts == {20: 1, 110: 1, 1202: 49, 50: 1, 152: 1}
+
+
+@pytest.mark.parametrize("asked", [0, -1, 10])
+def test_a_number_out_of_range_is_named(asked):
+    with pytest.raises(BadInput) as error:
+        net(20, segments=asked)
+    assert str(error.value) == (
+        f"arch.checkpoint_segments must be auto, null or from 1 to 9, the number of blocks, got {asked}"
+    )

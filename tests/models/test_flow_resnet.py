@@ -1,0 +1,135 @@
+"""Flow ResNets against the paper: counts, equations, what is random and what is zero at start."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from oracles import flow_resnet
+
+from taunode.errors import BadInput
+from taunode.models.flow_resnet import FlowResNet, RkhsResNet, ShlResNet
+
+PARAMETERS = {  # layers: trainable with RKHS, all (arXiv 2112.05531; 3×32×32, 10 classes)
+    1: (5_858_122, 9_986_890),
+    10: (11_166_538, 20_603_722),
+    20: (17_064_778, 32_400_202),
+}
+KINDS = [RkhsResNet, ShlResNet]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
+
+
+def net(kind: type[FlowResNet], layers=1, zero_init=True, channels=3, image_size=32, classes=10) -> FlowResNet:
+    return kind(layers=layers, zero_init=zero_init, in_channels=channels, image_size=image_size, classes=classes)
+
+
+@pytest.mark.parametrize("layers", PARAMETERS)
+def test_the_papers_parameter_counts(layers):
+    trainable, total = PARAMETERS[layers]
+    with torch.device("meta"):
+        rkhs, shl = (net(kind, layers).facts() for kind in KINDS)
+    assert rkhs == {"blocks": layers + 6, "parameters": total, "trainable_parameters": trainable}
+    assert shl == {"blocks": layers + 6, "parameters": total, "trainable_parameters": total}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize(("layers", "size"), [(1, 32), (3, 9)])
+def test_outputs_and_gradients_are_the_oracles(kind, layers, size, train):
+    built = net(kind, layers, zero_init=False, image_size=size).double()
+    with torch.no_grad():
+        for name, parameter in built.named_parameters():
+            if "norm" in name:
+                parameter += 0.1 * torch.randn_like(parameter)  # leave γ = 1, β = 0 behind
+        for _ in range(3):
+            built(2 + 3 * torch.randn(4, 3, size, size, dtype=torch.float64))  # running statistics
+    built.train(train)
+    images, target = torch.randn(4, 3, size, size, dtype=torch.float64), torch.randint(10, (4,))
+
+    weights = {name: value.detach().clone() for name, value in built.state_dict().items()}
+    trained = {name: weights[name].requires_grad_() for name, _ in built.named_parameters()}
+    expected = flow_resnet(weights, images, layers, train)
+    logits = built(images)
+    torch.testing.assert_close(logits, expected, rtol=0, atol=1e-10)
+
+    gradients = torch.autograd.grad(F.cross_entropy(expected, target), list(trained.values()))
+    F.cross_entropy(logits, target).backward()
+    for (name, parameter), gradient in zip(built.named_parameters(), gradients, strict=True):
+        torch.testing.assert_close(
+            parameter.grad, gradient, rtol=0, atol=1e-10, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_branch_is_zero_at_start_unless_asked_otherwise(kind):
+    for zero_init in (True, False):
+        outputs = [w for name, w in net(kind, 3, zero_init).state_dict().items() if ".output." in name]
+        assert len(outputs) == 9
+        assert all(bool(weight.any()) != zero_init for weight in outputs)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_switch_leaves_all_other_weights_alone(kind):
+    drawn = []
+    for zero_init in (True, False):
+        torch.manual_seed(3)
+        drawn.append({k: v for k, v in net(kind, 2, zero_init).state_dict().items() if ".output." not in k})
+    assert all(torch.equal(value, drawn[1][name]) for name, value in drawn[0].items())
+
+
+def test_at_start_the_third_stage_does_nothing_after_its_first_block():
+    stage = net(ShlResNet, 4).body.stage3[1:]
+    x = torch.randn(2, 256, 4, 4)
+    assert torch.equal(stage(x), x)
+
+
+def test_random_features_are_normal_with_variance_by_the_fan_in():
+    body = net(RkhsResNet).body
+    for stage, channels_in in ((body.stage1, 64), (body.stage4, 256)):
+        weight = stage[0].branch.features.weight.double()
+        assert weight.std().item() == pytest.approx(1 / math.sqrt(9 * channels_in), rel=0.02)
+        assert abs(weight.mean().item()) < 4 * weight.std().item() / math.sqrt(weight.numel())
+        assert ((weight / weight.std()) ** 4).mean().item() == pytest.approx(3, abs=0.1)  # normal, not uniform
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_trains_every_parameter_and_leaves_random_features(kind):
+    built = net(kind, 2, image_size=8)
+    before = {name: value.clone() for name, value in built.state_dict().items()}
+    optimizer = torch.optim.SGD([{**group, "lr": 0.1} for group in built.parameter_groups()])
+    for _ in range(2):  # at the first, W = 0 hides Ω
+        optimizer.zero_grad()
+        F.cross_entropy(built(torch.randn(4, 3, 8, 8)), torch.randint(10, (4,))).backward()
+        optimizer.step()
+    for name, value in built.state_dict().items():
+        fixed = kind is RkhsResNet and ".features." in name
+        assert torch.equal(value, before[name]) == fixed, name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("channels", "size", "classes"), [(1, 28, 10), (1, 8, 10), (3, 31, 3)])
+def test_any_channels_size_and_classes(kind, channels, size, classes):
+    built = net(kind, channels=channels, image_size=size, classes=classes)
+    assert built.learned_tau() is None
+    assert built(torch.randn(2, channels, size, size)).shape == (2, classes)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"layers": 0}, "arch.layers must be at least 1, got 0"),
+        ({"image_size": 7}, "images of 7×7 pixels are too small for three stages of stride 2: at least 8×8"),
+    ],
+)
+def test_what_cannot_be_is_named(values, message):
+    with pytest.raises(BadInput) as error:
+        net(RkhsResNet, **values)
+    assert str(error.value) == message

@@ -1,0 +1,196 @@
+"""The solvers: measured orders, exact grids, exact counts, two ways to a gradient, and steps that underflow."""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from taunode.errors import BadInput
+from taunode.models.solver import AdaptiveSolver, FixedSolver, StepUnderflow
+
+EVALUATIONS = {"euler": 1, "midpoint": 2, "rk4": 4}
+ADAPTIVE = ["dopri5", "bosh3", "adaptive_heun"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
+
+
+class Smooth(nn.Module):
+    """dz/dt = tanh((A + tB)z), and a record of the times it was asked at."""
+
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(2)
+        self.a = nn.Parameter(torch.randn(4, 4, dtype=torch.float64, generator=generator))
+        self.b = nn.Parameter(torch.randn(4, 4, dtype=torch.float64, generator=generator))
+        self.times = []
+
+    def forward(self, t, z):
+        self.times.append(t.item())
+        return torch.tanh(z @ (self.a + t * self.b).T)
+
+
+class Plain(nn.Module):
+    """dz/dt = f(z), which counts its evaluations."""
+
+    def __init__(self, f):
+        super().__init__()
+        self.f, self.count = f, 0
+
+    def forward(self, t, z):
+        self.count += 1
+        return self.f(z)
+
+
+def grid(layers):
+    return torch.arange(layers + 1, dtype=torch.float64) / layers
+
+
+def start():
+    return torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(3, 4)
+
+
+def fixed(method, adjoint=False):
+    return FixedSolver(method=method, adjoint=adjoint)
+
+
+def adaptive(method="dopri5", tolerance=1e-6, adjoint=False):
+    return AdaptiveSolver(method=method, rtol=tolerance, atol=tolerance, adjoint=adjoint)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    with torch.no_grad():
+        return fixed("rk4").solve(Smooth(), start(), grid(800))
+
+
+@pytest.mark.parametrize(("method", "order"), [("euler", 1), ("midpoint", 2), ("rk4", 4)])
+def test_measured_order(method, order, reference):
+    with torch.no_grad():
+        errors = [(fixed(method).solve(Smooth(), start(), grid(n)) - reference).norm().item() for n in (20, 40, 80)]
+    for coarse, fine in pairwise(errors):
+        assert math.log2(coarse / fine) == pytest.approx(order, abs=0.15)
+
+
+@pytest.mark.parametrize("method", EVALUATIONS)
+def test_evaluations_are_exact_for_every_count_of_steps(method):
+    with torch.no_grad():
+        for steps in range(1, 131):
+            field = Plain(torch.neg)
+            fixed(method).solve(field, torch.ones(1), grid(steps))
+            assert field.count == steps * EVALUATIONS[method], steps
+
+
+@pytest.mark.parametrize("method", EVALUATIONS)
+@pytest.mark.parametrize("steps", [1, 5, 109])
+def test_steps_are_on_the_grid_forwards_and_backwards(method, steps):
+    offsets = {"euler": [0], "midpoint": [0, 1 / 2], "rk4": [0, 1 / 3, 2 / 3, 1]}[method]
+    expected = [(k + offset) / steps for k in range(steps) for offset in offsets]
+    field = Smooth()
+    out = fixed(method, adjoint=True).solve(field, start(), grid(steps))
+    assert field.times == pytest.approx(expected, abs=1e-14)
+    field.times.clear()
+    out.sum().backward()
+    assert field.times == pytest.approx([1 - t for t in expected], abs=1e-14)
+
+
+def gradients(solver, steps):
+    field, z = Smooth(), start().requires_grad_()
+    out = solver.solve(field, z, grid(steps))
+    out.square().sum().backward()
+    return out, [z.grad, field.a.grad, field.b.grad]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "tolerance"),
+    [(fixed("rk4", adjoint=True), fixed("rk4"), 1e-4), (adaptive(tolerance=1e-9, adjoint=True), fixed("rk4"), 1e-4)],
+)
+def test_the_adjoint_gives_the_gradients_of_backpropagation(one, other, tolerance):
+    (first, ours), (second, theirs) = gradients(one, 40), gradients(other, 40)
+    assert (first - second).norm() <= tolerance * second.norm()
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a - b).norm() <= tolerance * b.norm()
+
+
+def test_adaptive_and_fixed_steps_agree():
+    with torch.no_grad():
+        ours = adaptive("dopri5", 1e-9).solve(Smooth(), start(), grid(5))
+        theirs = fixed("rk4").solve(Smooth(), start(), grid(200))
+    assert (ours - theirs).abs().max() <= 1e-6
+
+
+@pytest.mark.parametrize("method", ADAPTIVE)
+def test_tighter_tolerances_cost_evaluations_and_pay_off(method, reference):
+    counts, errors = [], []
+    for tolerance in (1e-2, 1e-4, 1e-6):
+        field = Smooth()
+        with torch.no_grad():
+            errors.append((adaptive(method, tolerance).solve(field, start(), grid(4)) - reference).abs().max())
+        counts.append(len(field.times))
+        assert 0 <= min(field.times) <= max(field.times) <= 1  # never beyond the end
+        assert errors[-1] <= 10 * tolerance
+    assert counts == sorted(set(counts))
+    assert errors == sorted(errors, reverse=True)
+
+
+def saved_bytes(solver, steps):
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.nbytes) or x, lambda x: x):
+        solver.solve(Smooth(), start().requires_grad_(), grid(steps))
+    return sum(kept)
+
+
+def test_the_adjoints_memory_does_not_grow_with_the_steps():
+    assert saved_bytes(fixed("rk4", adjoint=True), 5) == saved_bytes(fixed("rk4", adjoint=True), 50)
+    assert saved_bytes(fixed("rk4"), 50) > 5 * saved_bytes(fixed("rk4"), 5)
+
+
+@pytest.mark.parametrize("adjoint", [False, True])
+@pytest.mark.parametrize("method", ADAPTIVE)
+def test_a_field_of_zeros_moves_nothing_and_has_a_gradient(method, adjoint):
+    """A flow starts as the identity; its first gradient must be a number."""
+    field, z = Smooth(), start().requires_grad_()
+    with torch.no_grad():
+        field.a.zero_()
+        field.b.zero_()
+    out = adaptive(method, adjoint=adjoint).solve(field, z, grid(5))
+    torch.testing.assert_close(out, z, rtol=0, atol=1e-14)
+    out.sum().backward()
+    assert all(x.grad.isfinite().all() and x.grad.any() for x in (field.a, z))
+
+
+@pytest.mark.parametrize(("method", "tolerance"), [("dopri5", 1e-6), ("bosh3", 1e-4), ("adaptive_heun", 1e-3)])
+@pytest.mark.parametrize("adjoint", [False, True])
+def test_a_step_that_underflows_says_how_far_it_came(method, tolerance, adjoint):
+    """dz/dt = z², z(0) = 2 is infinite at t = 1/2."""
+    solver = adaptive(method, tolerance, adjoint=adjoint)
+    with pytest.raises(StepUnderflow, match=r"underflows at t = 0\.5") as caught:
+        solver.solve(Plain(torch.square), torch.full((1,), 2.0, dtype=torch.float64), grid(10))
+    assert caught.value.time == pytest.approx(0.5, abs=1e-2)
+
+
+def test_a_state_that_is_not_finite_cannot_step():
+    with pytest.raises(StepUnderflow) as caught:
+        adaptive().solve(Smooth(), start() * math.inf, grid(10))
+    assert caught.value.time == 0
+
+
+def test_a_gradient_that_is_not_finite_cannot_step_back():
+    out = adaptive(adjoint=True).solve(Smooth(), start().requires_grad_(), grid(10))
+    with pytest.raises(StepUnderflow) as caught:
+        (out.sum() * math.inf).backward()
+    assert caught.value.time == 1
+
+
+@pytest.mark.parametrize(("rtol", "atol", "key"), [(0.0, 1e-3, "rtol"), (1e-3, -1.0, "atol"), (math.inf, 1e-3, "rtol")])
+def test_tolerances_that_are_not_positive_are_refused(rtol, atol, key):
+    with pytest.raises(BadInput, match=rf"^solver\.{key} must be a finite number > 0, got "):
+        AdaptiveSolver(method="dopri5", rtol=rtol, atol=atol, adjoint=False)

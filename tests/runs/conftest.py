@@ -1,0 +1,46 @@
+"""A planned run of two epochs, and one that is long enough to be interrupted; each test has its own copy."""
+
+import multiprocessing
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import plan
+
+from taunode.runs.directory import RunDirectory
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    """A worker that a failed test left stopped would keep the whole session waiting."""
+    yield
+    for process in multiprocessing.active_children():
+        process.kill()
+        process.join()
+
+
+@pytest.fixture(scope="session")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return plan(tmp_path_factory.mktemp("planned"))[0].path.parents[1]
+
+
+@pytest.fixture(scope="session")
+def planned_long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return plan(tmp_path_factory.mktemp("planned"), "schedule.epochs=60")[0].path.parents[1]
+
+
+def _copy(sweep: Path, to: Path) -> RunDirectory:
+    shutil.copytree(sweep, to)
+    (path,) = (to / "runs").iterdir()
+    return RunDirectory(path)
+
+
+@pytest.fixture
+def run(planned: Path, tmp_path: Path) -> RunDirectory:
+    return _copy(planned, tmp_path / "sweep")
+
+
+@pytest.fixture
+def long_run(planned_long: Path, tmp_path: Path) -> RunDirectory:
+    return _copy(planned_long, tmp_path / "long")

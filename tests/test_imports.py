@@ -1,0 +1,138 @@
+"""Which way imports point: a part of the package knows only what is below it, and light parts stay light."""
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from launch.cli import environment
+
+ROOT = Path(__file__).parents[1]
+
+# What a part may import of this package; a part may always import itself and taunode.errors.
+BELOW: dict[str, tuple[str, ...]] = {
+    "taunode.errors": (),
+    "taunode.models": (),
+    "taunode.data": (),
+    "taunode.training": ("taunode.models", "taunode.data"),
+    "taunode.build": ("taunode.models", "taunode.data", "taunode.training"),
+    "taunode.runs": ("taunode.build", "taunode.training", "taunode.models", "taunode.data"),
+    "taunode.launch": ("taunode.runs", "taunode.build", "taunode.training", "taunode.models", "taunode.data"),
+    "taunode.api": ("taunode.launch", "taunode.runs", "taunode.build", "taunode.training"),
+    "taunode.train": ("taunode.launch", "taunode.runs"),
+    "taunode": ("taunode.api",),
+    "multirun_analysis": (
+        "taunode.runs.directory",
+        "taunode.runs.state",
+        "taunode.runs.where",
+        "taunode.runs.signature",
+    ),
+}
+HYDRA = ("taunode.launch", "taunode.train", "taunode.api")
+LIGHT = ("errors", "build", "data.sets", "runs.directory", "runs.state", "runs.where", "runs.signature", "runs.claim")
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package in ("taunode", "multirun_analysis"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+MODULES = dict(modules())
+
+
+def imported(path: Path) -> set[str]:
+    """Everything a module imports anywhere in it, in functions and for type checking too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            found |= {f"{node.module}.{name.name}" for name in node.names}
+    return found
+
+
+def within(name: str, part: str) -> bool:
+    return name == part or name.startswith(f"{part}.")
+
+
+def part_of(module: str) -> str:
+    return max((part for part in BELOW if within(module, part)), key=len)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_down(module):
+    own = part_of(module)
+    allowed = (own, "taunode.errors", *BELOW[own])
+    ours = {name for name in imported(MODULES[module]) if name.split(".")[0] in ("taunode", "multirun_analysis")}
+    wrong = {name for name in ours if not any(within(name, part) for part in allowed)}
+    assert not wrong, f"{module} may import {', '.join(allowed)}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_hydra_stays_at_the_top(module):
+    if any(within(module, part) for part in HYDRA):
+        return
+    assert not {name for name in imported(MODULES[module]) if name.split(".")[0] in ("hydra", "omegaconf")}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if within(name, "multirun_analysis")])
+def test_the_analysis_never_imports_torch(module):
+    assert not {name for name in imported(MODULES[module]) if name.split(".")[0] in ("torch", "torchvision")}
+
+
+def modules_after(imports: list[str]) -> set[str]:
+    """What is loaded once these modules have been imported, in a process of its own."""
+    script = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\nprint(*sys.modules)"
+    command = [sys.executable, "-c", script, *imports]
+    return set(subprocess.run(command, env=environment(), capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_light_modules_load_no_torch():
+    launch = [name for name in MODULES if within(name, "taunode.launch")]
+    light = ["taunode", "taunode.train", "taunode.runs.worker", *(f"taunode.{name}" for name in LIGHT), *launch]
+    assert not {"torch", "torchvision", "sklearn", "scipy"} & modules_after(light)
+
+
+def test_what_lies_below_the_launcher_loads_no_hydra():
+    below = [name for name in MODULES if within(name, "taunode.runs") or within(name, "taunode.training")]
+    assert not {"hydra", "omegaconf"} & modules_after([*below, "taunode.build", "taunode.data.sets"])
+
+
+def test_the_analysis_loads_neither_torch_nor_hydra():
+    analysis = [name for name in MODULES if within(name, "multirun_analysis")]
+    assert not {"torch", "torchvision", "hydra", "omegaconf"} & modules_after(analysis)
+
+
+def test_every_module_states_its_idea():
+    packages = {name for name, path in MODULES.items() if path.name == "__init__.py" and not path.read_text()}
+    without = [
+        name
+        for name, path in MODULES.items()
+        if name not in packages and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert not without
+
+
+def test_no_module_is_a_drawer():
+    names = {name.rpartition(".")[2] for name in MODULES}
+    assert not names & {"utils", "util", "misc", "common", "helpers"}
+
+
+def test_every_folder_is_packaged():
+    import configparser
+
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    listed = set(setup["options"]["packages"].split())
+    found = {"taunode", "multirun_analysis", "taunode.conf"}
+    for package in ("taunode", "multirun_analysis"):
+        module = importlib.import_module(package)
+        found |= {info.name for info in pkgutil.walk_packages(module.__path__, f"{package}.") if info.ispkg}
+    assert listed == found

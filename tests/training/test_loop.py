@@ -1,0 +1,189 @@
+"""The training loop against a plain one, and the laws of stopping, going on, diverging and choosing the best."""
+
+import copy
+import functools
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from taunode.api import build_model, compose
+from taunode.data import loader
+from taunode.data.augmentation import Augmentation
+from taunode.data.synthetic import blended
+from taunode.models.network import Network
+from taunode.training import stopwatch
+from taunode.training.loop import Stopped
+from training.small import Batches, Memory, Perceptron, samples, steps, stop_after, train
+
+
+def perceptron(seed: int = 0) -> Perceptron:
+    torch.manual_seed(seed)
+    return Perceptron().double()
+
+
+def error(model: torch.nn.Module, inputs: Tensor, labels: Tensor) -> float:
+    return 100 * float((model(inputs).argmax(1) != labels).double().mean())
+
+
+def test_it_is_the_plain_loop() -> None:
+    """SGD with momentum, weight decay, a rate for each group, warm-up and a milestone, written out in float64."""
+    inputs, labels = samples(29, seed=1)  # batches of 8, 8, 8, 5
+    tests = samples(11, seed=2)
+    files = Memory()
+    train(perceptron(), Batches(inputs, labels, 8), {"test": Batches(*tests, 4)}, steps(), files)
+
+    model = perceptron()
+    biases = (model.first.bias, model.second.bias)
+    velocity = {parameter: torch.zeros_like(parameter) for parameter in model.parameters()}
+    for epoch in range(4):
+        total, wrong = 0.0, 0.0
+        for step, (x, y) in enumerate(zip(inputs.split(8), labels.split(8), strict=True), start=1):
+            rate = 0.2 * (0.1 if epoch >= 2 else 1.0) * min(1.0, (epoch + step / 4) / 1.5)
+            logits = model(x)
+            loss = cross_entropy(logits, y)
+            total, wrong = total + loss.item() * len(x), wrong + int((logits.argmax(1) != y).sum())
+            gradients = torch.autograd.grad(loss, list(velocity))
+            with torch.no_grad():
+                for (parameter, v), gradient in zip(velocity.items(), gradients, strict=True):
+                    v.mul_(0.9).add_(gradient + 1e-3 * parameter)
+                    parameter -= rate * (0.1 if any(parameter is bias for bias in biases) else 1.0) * v
+        row = files.metrics[epoch]
+        assert row["epoch"] == epoch + 1
+        assert row["lr"] == pytest.approx(rate, rel=1e-11)
+        assert row["train_loss"] == pytest.approx(total / 29, abs=1e-12)
+        assert row["train_error"] == pytest.approx(100 * wrong / 29, abs=1e-12)
+        assert row["test_loss"] == pytest.approx(cross_entropy(model(tests[0]), tests[1]).item(), abs=1e-12)
+        assert row["test_error"] == pytest.approx(error(model, *tests), abs=1e-12)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(files.kept["model"][name], value, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize(("epoch", "step"), [(1, 1), (1, 3), (2, 2)])
+def test_divergence_is_seen_before_the_step(bad: float, epoch: int, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights are those of a training that was stopped just before."""
+    inputs, labels = samples(29, seed=1)
+    done = 4 * (epoch - 1) + step - 1
+    monkeypatch.setattr(stopwatch.time, "monotonic", itertools.count().__next__)
+
+    class Spoilt(Perceptron):
+        steps = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.steps += self.training
+            return super().forward(x) * (bad if self.training and self.steps == done + 1 else 1.0)
+
+    torch.manual_seed(0)
+    model, files = Spoilt().double(), Memory()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    tests = {"test": Batches(*samples(11, seed=2), 4)}
+    summary = train(model, Batches(inputs, labels, 8), tests, steps(), files)
+    assert (summary["diverged_epoch"], summary["diverged_step"]) == (epoch, step)
+    assert (summary["epochs"], summary["steps"]) == (epoch - 1, done)
+    assert len(files.metrics) == epoch - 1
+    assert summary["seconds"] > 0
+    assert ("best" in files.kept) == (epoch > 1)
+
+    if done:
+        stopped = Memory()
+        stop = stop_after(done + (epoch > 1))  # also asked at the end of an epoch
+        with pytest.raises(Stopped):
+            train(perceptron(), Batches(inputs, labels, 8), tests, steps(), stopped, stop=stop)
+        before = stopped.newest()["model"]
+    for name, value in before.items():
+        assert torch.equal(files.kept["model"][name], value)
+        assert value.isfinite().all()
+
+
+def test_the_best_epoch_is_the_validation_sets_where_there_is_one() -> None:
+    model = perceptron()
+    seen: list[dict[str, Tensor]] = []
+    files = Memory(lambda: seen.append({name: value.clone() for name, value in model.state_dict().items()}))
+    tests = {"test": Batches(*samples(40, seed=3), 40), "validation": Batches(*samples(40, seed=6), 40)}
+    schedule = steps(epochs=12, milestones=[], lr=0.05)
+    summary = train(model, Batches(*samples(29, seed=1), 8), tests, schedule, files)
+
+    def first_best(name: str) -> int:
+        return min(range(12), key=lambda epoch: files.metrics[epoch][name])
+
+    best = first_best("validation_error")
+    assert best != first_best("test_error"), "choose other seeds"
+    assert summary["best_epoch"] == best + 1
+    assert summary["best_test_error"] == files.metrics[best]["test_error"]
+    assert summary["final_test_error"] == files.metrics[-1]["test_error"]
+    for name, value in files.kept["best"].items():
+        assert torch.equal(value, seen[best + 1][name])  # the first tables are written before the first epoch
+
+
+def resnet(norm: str) -> Network:
+    """A new one, always the same; with a learned τ where there is no norm."""
+    return copy.deepcopy(_resnet(norm))
+
+
+@functools.cache
+def _resnet(norm: str) -> Network:
+    return build_model(compose(["arch=resnet", "arch.depth=8", f"arch.norm={norm}", "dataset=synthetic"]))
+
+
+def images() -> tuple[loader.TrainLoader, dict[str, loader.TestLoader]]:
+    augmentation = Augmentation([0.5], [0.25], crop_padding=1, flip=True)
+    train, test = (blended(count, 10, 3, 8, 0.7, seed) for count, seed in ((37, 1), (16, 2)))
+    return loader.TrainLoader(train, augmentation, 10, 5, "cpu"), {
+        "test": loader.TestLoader(test, augmentation, 10, "cpu")
+    }
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_stopped_anywhere_and_continued_it_is_the_same_bit_by_bit(norm: str, precision: str) -> None:
+    schedule, whole = steps(epochs=2, lr=0.05, milestones=[1]), Memory()
+    train(resnet(norm), *images(), schedule, whole, precision=precision)
+    for step in range(1, 10):  # 4 steps an epoch, and the question at the end of the first
+        stopped, continued = Memory(), Memory()
+        if step < 9:
+            with pytest.raises(Stopped):
+                train(resnet(norm), *images(), schedule, stopped, precision=precision, stop=stop_after(step))
+        else:
+            train(resnet(norm), *images(), schedule, stopped, precision=precision, checkpoint_seconds=0.0)
+        torch.manual_seed(99)
+        train(resnet(norm), *images(), schedule, continued, precision=precision, checkpoint=stopped.newest())
+        assert continued.metrics == whole.metrics
+        for kind, weights in whole.kept.items():
+            assert all(torch.equal(value, continued.kept[kind][name]) for name, value in weights.items())
+
+
+def test_a_learned_tau_has_a_column_and_moves() -> None:
+    files = Memory()
+    train(resnet("none"), *images(), steps(lr=0.05), files)
+    taus = [row["tau"] for row in files.metrics]
+    assert len(set(taus)) == len(taus)
+
+
+def test_bf16_is_only_the_forward_pass() -> None:
+    fp32, bf16 = Memory(), Memory()
+    for files, precision in ((fp32, "fp32"), (bf16, "bf16")):
+        train(resnet("batch"), *images(), steps(lr=0.05), files, precision=precision)
+    assert {value.dtype for value in bf16.kept["model"].values()} == {torch.float32, torch.int64}
+    assert bf16.metrics[-1]["train_loss"] != fp32.metrics[-1]["train_loss"]
+    assert bf16.metrics[0]["train_loss"] == pytest.approx(fp32.metrics[0]["train_loss"], rel=0.05)
+
+
+def test_it_saves_as_often_as_asked() -> None:
+    often, seldom = Memory(), Memory()
+    for files, seconds in ((often, 0.0), (seldom, 1e9)):
+        train(resnet("batch"), *images(), steps(epochs=2), files, checkpoint_seconds=seconds)
+    assert len(often.checkpoints) == 9  # every step, and between the epochs
+    assert not seldom.checkpoints
+
+
+def test_every_epoch_is_in_the_tables_at_once() -> None:
+    lengths: list[int] = []
+    files = Memory(lambda: lengths.append(len(files.metrics)))
+    train(perceptron(), Batches(*samples(29, seed=1), 8), {"test": Batches(*samples(11, 2), 4)}, steps(), files)
+    assert lengths == [0, 1, 2, 3, 4]
+    assert [row["epoch"] for row in files.timings] == [1, 2, 3, 4]
+    assert all(row["seconds"] >= 0 and row["images_per_second"] > 0 for row in files.timings)
