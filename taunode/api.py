@@ -27,7 +27,7 @@ def compose(overrides: Sequence[str] = (), config_dir: Path | str | None = None)
     from taunode.launch.application import compose_command
 
     composer = compose_command(overrides, Path(config_dir) if config_dir else None, RunMode.RUN)
-    return composer.compose(list(composer.master.hydra.overrides.task))
+    return composer.compose(composer.typed)
 
 
 def build_model(cfg: DictConfig) -> "nn.Module":

@@ -34,6 +34,7 @@ TINY = (
     "schedule.milestones=[]",
 )
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a thread that waits leaves the processor to the other workers
 # Forks of a server that has torch imported and no thread of it used, whatever this process has done.
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["pytest", "taunode.runs.execute", "taunode.runs.worker"])

@@ -86,7 +86,7 @@ def _hydra(args: argparse.Namespace, parser: argparse.ArgumentParser, config_dir
     if args.cfg:
         composer = compose_command(args.overrides, config_dir, RunMode.RUN)  # its mistakes in our words
         try:
-            OmegaConf.to_container(composer.compose(list(composer.master.hydra.overrides.task)), resolve=args.resolve)
+            OmegaConf.to_container(composer.compose(composer.typed), resolve=args.resolve)
         except Refusal as error:
             raise explain(error, args.overrides, _plain_composer(config_dir), False) from None
     _run_hydra(args, parser, _job, config_path=SHIPPED, config_name=CONFIG)
@@ -97,7 +97,7 @@ def _run(composer: Composer, config_dir: Path | None) -> int:
     try:
         plan = plan_single(composer)
     except Refusal as error:
-        raise explain(error, list(composer.master.hydra.overrides.task), _plain_composer(config_dir), False) from None
+        raise explain(error, composer.typed, _plain_composer(config_dir), False) from None
     check_machine(plan.runtime)
     prepare(plan)
     return finish(run_inline(plan))
@@ -106,7 +106,7 @@ def _run(composer: Composer, config_dir: Path | None) -> int:
 def _multirun(composer: Composer, overrides: list[str], config_dir: Path | None) -> int:
     overrides = [*overrides, "hydra.mode=MULTIRUN", f"hydra.sweep.dir='{named_sweep(composer)}'"]
     if composer.master.hydra.sweeper._target_ == BASIC_SWEEPER:
-        plan_multirun(composer, list(composer.master.hydra.overrides.task))  # it would write first and check later
+        plan_multirun(composer, composer.typed)  # it would write first and check later
     hydra = Hydra.create_main_hydra2("taunode", search_path(config_dir))
     try:
         result = hydra.multirun(CONFIG, _job, overrides, with_log_configuration=False)

@@ -51,7 +51,7 @@ def plan(
 
     flags = [f"hydra.sweeper.{name}=true" for name, given in (("adopt", adopt), ("new", new)) if given]
     composer = compose_command([*map(quoted, overrides), *flags], config_dir, RunMode.MULTIRUN)
-    made = plan_multirun(composer, list(composer.master.hydra.overrides.task))
+    made = plan_multirun(composer, composer.typed)
     shown = Path(os.path.relpath(made.root))
     if dry_run:
         _print_plan(made, f"{shown}: {len(made.new)} of {len(made.runs)} runs are new")

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from taunode.build import checked
 from taunode.errors import BadInput
-from taunode.launch.compose import Composer
+from taunode.launch.compose import Composer, as_typed
 from taunode.launch.freeze import Freezer
 from taunode.launch.grid import grid
 from taunode.launch.plan import (
@@ -85,7 +85,7 @@ def plan_jobs(composer: Composer, jobs: Sequence[Sequence[str]]) -> Plan:
 
 def named_sweep(composer: Composer) -> str:
     """The sweep directory of a command line whose grid another of Hydra's sweepers makes, absolute."""
-    overrides = composer.parse(list(composer.master.hydra.overrides.task))
+    overrides = composer.parse(composer.typed)
     swept = [override.get_key_element() for override in overrides if override.is_sweep_override()]
     return str(_sweep_directory(composer, swept))
 
@@ -125,7 +125,7 @@ def plan_single(composer: Composer) -> Plan:
     hydra = composer.master.hydra
     return plan_run(
         composer,
-        list(hydra.overrides.task),
+        composer.typed,
         str(hydra.run.dir),
         again=options_of(composer).again,
         command=about_command(composer, {}),
@@ -143,7 +143,7 @@ def plan_job(config: DictConfig, hydra: DictConfig) -> Plan:
     frozen, runtime = freezer.freeze(config)
     sweep = SweepDirectory(Path(str(hydra.sweep.dir)).absolute())
     key = signature(frozen)
-    said = scientific_overrides(list(hydra.overrides.task))
+    said = scientific_overrides(as_typed(hydra))
     existing = [sweep.run(name) for name in sweep.named() if name.endswith(f"-{key[:8]}")]
     run = existing[0] if existing else sweep.run(run_name(said, [override_key(text) for text in said], key))
     planned = place_run(frozen, said, run.path, freezer)
@@ -156,7 +156,7 @@ def about_command(composer: Composer, grid: dict[str, Any]) -> dict[str, Any]:
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "directory": os.getcwd(),
-        "overrides": list(composer.master.hydra.overrides.task),
+        "overrides": composer.typed,
         **grid,
         "hydra": OmegaConf.to_container(composer.master.hydra, resolve=False, enum_to_str=True),
     }

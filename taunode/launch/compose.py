@@ -19,7 +19,7 @@ from hydra.core.override_parser.types import Override
 from hydra.core.utils import setup_globals
 from hydra.errors import ConfigCompositionException
 from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from taunode.errors import BadInput
 
@@ -63,6 +63,11 @@ class Composer:
         with _hydras_words():
             return cls(loader, loader.load_configuration(CONFIG, list(overrides), run_mode=mode))
 
+    @property
+    def typed(self) -> list[str]:
+        """The command line's overrides, without those of `hydra.`."""
+        return as_typed(self.master.hydra)
+
     def parse(self, overrides: Sequence[str]) -> list[Override]:
         return self._parser.parse_overrides(list(overrides))
 
@@ -94,6 +99,13 @@ class Composer:
         config = copy.deepcopy(self._base(tuple(groups)))
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         return config
+
+
+def as_typed(hydra: DictConfig) -> list[str]:
+    """A `hydra` node's overrides as they were typed: to iterate over them would resolve `tau.scale=${seed}` here."""
+    overrides = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    assert isinstance(overrides, list)
+    return [str(text) for text in overrides]
 
 
 @contextlib.contextmanager

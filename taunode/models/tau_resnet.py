@@ -12,7 +12,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from taunode.models.block import ResidualBlock
-from taunode.models.checkpointing import run_in_segments, segment_count
+from taunode.models.checkpointing import run_in_segments, segment_bounds
 from taunode.models.network import Network
 from taunode.models.tau import LearnedScale, TauRule, scales
 
@@ -24,7 +24,7 @@ class TauResNet(Network):
 
     stem                  maps images to (batch, width, ·, ·)
     stages, channels      number of blocks and output channels of each stage; all but the first begin with a stride of 2
-    checkpoint_segments   as in `taunode.models.checkpointing.segment_count`
+    checkpoint_segments   as in `taunode.models.checkpointing.segment_bounds`
 
     `blocks` is the number of residual blocks. Raises BadInput for a τ that is not finite and for segments out of range.
     """
@@ -42,7 +42,7 @@ class TauResNet(Network):
     ) -> None:
         super().__init__()
         self.blocks = sum(stages)
-        self.segments = segment_count(checkpoint_segments, self.blocks)
+        self.bounds = segment_bounds(checkpoint_segments, stages)
         self._tau = {"tau": tau.label(), "tau_value": tau.values(stages)[0], "blocks": tau.counts(stages)}
         self.stem = stem
         self.stages = nn.Sequential()
@@ -58,7 +58,8 @@ class TauResNet(Network):
 
     def forward(self, images: Tensor) -> Tensor:
         blocks = [block for stage in self.stages.children() for block in stage.children()]
-        features = run_in_segments(blocks, self.segments, self.stem(images))  # (batch, channels[-1], ·, ·)
+        shared = [scale.tau for block in blocks if isinstance(scale := block.scale, LearnedScale) and scale.uses > 1]
+        features = run_in_segments(blocks, self.bounds, shared, self.stem(images))  # (batch, channels[-1], ·, ·)
         logits: Tensor = self.head(features.mean((2, 3)))
         return logits
 

@@ -67,7 +67,7 @@ def plan(*arguments: str, config_dir: Path | None = None) -> Plan:
     """The plan of a multirun command, in `sweep` where nothing else is said."""
     register()
     composer = compose_command([*TINY, "hydra.sweep.dir=sweep", *arguments], config_dir, RunMode.MULTIRUN)
-    return plan_multirun(composer, list(composer.master.hydra.overrides.task))
+    return plan_multirun(composer, composer.typed)
 
 
 def tree(directory: Path) -> dict[str, str]:

@@ -64,6 +64,11 @@ def test_what_changes_the_mathematics_is_another_run(one, other):
     assert signature(one) != signature(other)
 
 
+def test_a_value_that_refers_to_a_swept_key_follows_it():
+    runs = plan("seed=1,2", "tau.scale=${seed}").runs
+    assert [run.config["tau"]["scale"] for run in runs] == [1, 2]
+
+
 def test_two_ways_in_one_command_are_one_run():
     assert len(plan("tau=power,inverse_sqrt", "tau.exponent=0.5,0.50").runs) == 1
     two = plan("tau=inverse_sqrt,one,constant", "seed=0,1")
@@ -213,5 +218,5 @@ def test_without_a_name_a_sweep_is_named_after_what_is_swept(typed, name, tmp_pa
     register()
     composer = compose_command(typed.split(), None, RunMode.MULTIRUN)
     root = tmp_path / ("." if "/" in name else "sweeps") / name
-    assert plan_multirun(composer, list(composer.master.hydra.overrides.task)).root == root
+    assert plan_multirun(composer, composer.typed).root == root
     assert named_sweep(composer) == str(root)  # for the grids of Hydra's own sweepers

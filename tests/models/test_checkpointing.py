@@ -1,7 +1,6 @@
 """Activation checkpointing: everything is as without it, bit for bit, but for memory."""
 
 import copy
-import math
 
 import pytest
 import torch
@@ -9,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taunode.errors import BadInput
-from taunode.models.checkpointing import run_in_segments, segment_count
+from taunode.models.checkpointing import run_in_segments, segment_bounds
 from taunode.models.imagenet import ImageNetResNet
 from taunode.models.resnet import CifarResNet
 from taunode.models.tau import PowerLaw
@@ -42,7 +41,7 @@ def pair(segments: int, **values) -> tuple[TauResNet, TauResNet]:
     """The same network twice, without and with checkpointing."""
     plain = net(**values)
     checkpointed = copy.deepcopy(plain)
-    checkpointed.segments = net(segments=segments, **values).segments
+    checkpointed.bounds = net(segments=segments, **values).bounds
     return plain, checkpointed
 
 
@@ -155,20 +154,30 @@ class Counted(nn.Module):
         return torch.relu(self.conv(x))
 
 
-@pytest.mark.parametrize("count", [1, 3, 4, 10])
-def test_all_segments_but_the_last_are_computed_twice(count):
+@pytest.mark.parametrize("bounds", [[0, 10], [0, 3, 6, 10], [0, 1, 10], list(range(11))])
+def test_all_segments_but_the_last_are_computed_twice(bounds):
     blocks = [Counted() for _ in range(10)]
     x = torch.randn(1, 2, 4, 4, requires_grad=True)
-    run_in_segments(blocks, count, x).sum().backward()
-    once = math.ceil(10 / count)
-    assert [block.times for block in blocks] == [2] * (10 - once) + [1] * once
+    run_in_segments(blocks, bounds, [], x).sum().backward()
+    assert [block.times for block in blocks] == [2] * bounds[-2] + [1] * (10 - bounds[-2])
 
 
 def test_without_gradients_nothing_is_kept():
     blocks = [Counted() for _ in range(4)]
     with torch.no_grad():
-        assert not run_in_segments(blocks, 2, torch.randn(1, 2, 4, 4)).requires_grad
+        assert not run_in_segments(blocks, [0, 2, 4], [], torch.randn(1, 2, 4, 4)).requires_grad
     assert [block.times for block in blocks] == [1] * 4
+
+
+def test_what_is_frozen_gets_no_gradient():
+    plain, checkpointed = pair(4, learn="shared")
+    images = torch.randn(4, 3, 8, 8)
+    for built in (plain, checkpointed):
+        for module in (built.stem, built.stages[1]):
+            module.requires_grad_(False)
+        built(images).square().sum().backward()
+    for (name, a), b in zip(plain.named_parameters(), checkpointed.parameters(), strict=True):
+        assert (a.grad is None and b.grad is None) if not a.requires_grad else torch.equal(a.grad, b.grad), name
 
 
 def kept_bytes(segments: int | None) -> int:
@@ -195,18 +204,26 @@ def test_less_is_kept_the_more_segments():
 
 
 @pytest.mark.parametrize(
-    ("asked", "blocks", "count"),
-    [(None, 600, 1), ("auto", 54, 1), ("auto", 200, 1), ("auto", 600, 49), (1, 9, 1), (9, 9, 9)],
+    ("asked", "stages", "bounds"),
+    [
+        (None, [200, 200, 200], [0, 600]),
+        ("auto", [66, 66, 68], [0, 200]),
+        (1, [3, 3, 3], [0, 9]),
+        (9, [9], list(range(10))),
+        (7, [4, 4, 4], [0, 1, 2, 3, 4, 6, 8, 12]),
+        (2, [100], [0, 50, 100]),
+    ],
 )
-def test_the_number_of_segments(asked, blocks, count):
-    assert segment_count(asked, blocks) == count
+def test_segments_keep_the_same(asked, stages, bounds):
+    assert segment_bounds(asked, stages) == bounds
 
 
 def test_only_the_deepest_network_of_the_papers_saves_memory_by_itself():
     with torch.device("meta"):
-        counts = {depth: net(depth, segments="auto").segments for depth in (20, 110, 1202)}
-        counts |= {d: net(d, segments="auto", kind=ImageNetResNet, image_size=32).segments for d in (50, 152)}
-    assert counts == {20: 1, 110: 1, 1202: 49, 50: 1, 152: 1}
+        counts = {depth: len(net(depth, segments="auto").bounds) - 1 for depth in (20, 110, 1202)}
+        wide = [net(depth, segments="auto", kind=ImageNetResNet, image_size=32) for depth in (50, 152)]
+    assert counts == {20: 1, 110: 1, 1202: 24}
+    assert [len(built.bounds) for built in wide] == [2, 2]
 
 
 @pytest.mark.parametrize("asked", [0, -1, 10])

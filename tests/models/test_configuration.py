@@ -19,11 +19,47 @@ def composed(*overrides: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("depth", [20, 32, 44, 56, 110, 1202])
 def test_a_named_depth_is_that_depth(depth):
-    arch = {"_target_": "taunode.models.resnet.CifarResNet", "depth": depth}
+    arch = {"_target_": "taunode.models.resnet.CifarResNet", "depth": depth, "checkpoint_segments": "auto"}
     assert composed(f"+arch=resnet{depth}") == {"arch": arch | {"norm": "batch"}}
     assert composed(f"+arch=resnet{depth}_nobn") == {"arch": arch | {"norm": "none"}}
     assert composed(f"+arch=resnet{depth}_nobn") == composed(f"+arch=resnet{depth}", "arch.norm=none")
     assert composed(f"+arch=resnet{depth}") == composed("+arch=resnet", f"arch.depth={depth}")
+
+
+@pytest.mark.parametrize("depth", [50, 101, 152])
+def test_an_imagenet_depth_is_that_depth(depth):
+    arch = {"_target_": "taunode.models.imagenet.ImageNetResNet", "depth": depth, "checkpoint_segments": "auto"}
+    assert composed(f"+arch=resnet{depth}") == {"arch": arch | {"norm": "batch"}}
+    assert composed(f"+arch=resnet{depth}_nobn") == {"arch": arch | {"norm": "none"}}
+
+
+@pytest.mark.parametrize(("name", "target"), [("rkhs_resnet18", "RkhsResNet"), ("shl_resnet18", "ShlResNet")])
+def test_a_flow_resnet_comes_without_tau_unless_asked(name, target):
+    arch = {"_target_": f"taunode.models.flow_resnet.{target}", "layers": 1, "zero_init": True}
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", overrides=[f"arch={name}", "tau=inverse_sqrt"])
+        assert config.tau.exponent == 0.5  # the command line wins, and the network refuses it
+        config = compose("config", overrides=[f"arch={name}"])
+    assert config.arch == arch
+    assert config.tau is None
+
+
+def test_the_papers_tau_for_imagenet():
+    expected = {"_target_": "taunode.models.tau.PowerLaw"} | TAU | {"scale": 2.0, "exponent": 0.5}
+    assert composed("+tau=inverse_sqrt_largest_stage") == {"tau": expected | {"blocks": "largest_stage"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("imagenet", (200, 256, 0.1, [60, 120], 0.1, 0.9, 1e-4)),
+        ("cifar_flow", (300, 256, 3e-3, [260], 0.1, 0.0, 0.0)),
+    ],
+)
+def test_a_named_schedule_is_the_papers(name, values):
+    keys = ("epochs", "batch_size", "lr", "milestones", "factor", "momentum", "weight_decay")
+    expected = dict(zip(keys, values, strict=True)) | {"warmup_epochs": 0}
+    assert composed(f"+schedule={name}") == {"schedule": {"_target_": "taunode.training.schedule.Steps"} | expected}
 
 
 @pytest.mark.parametrize(
