@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from hydra._internal.hydra import Hydra
+from hydra._internal.callbacks import Callbacks
 from hydra._internal.utils import _run_hydra, get_args_parser
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.types import RunMode
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from taunode.errors import BadInput
-from taunode.launch.command_line import named_sweep, plan_job, plan_multirun, plan_single
-from taunode.launch.compose import CONFIG, SHIPPED, Composer, quoted, search_path
+from taunode.launch.command_line import named_sweep, options_of, plan_job, plan_multirun, plan_single
+from taunode.launch.compose import CONFIG, SHIPPED, Composer, quoted
 from taunode.launch.execution import prepare, run_inline
 from taunode.launch.local import check_machine
 from taunode.launch.messages import Refusal, explain
@@ -99,6 +99,8 @@ def _run(composer: Composer, config_dir: Path | None) -> int:
     except Refusal as error:
         raise explain(error, composer.typed, _plain_composer(config_dir), False) from None
     check_machine(plan.runtime)
+    if options_of(composer).params:
+        print("taunode: one run of an experiment that has a grid; -m runs the grid", file=sys.stderr)
     prepare(plan)
     return finish(run_inline(plan))
 
@@ -107,16 +109,21 @@ def _multirun(composer: Composer, overrides: list[str], config_dir: Path | None)
     overrides = [*overrides, "hydra.mode=MULTIRUN", f"hydra.sweep.dir='{named_sweep(composer)}'"]
     if composer.master.hydra.sweeper._target_ == BASIC_SWEEPER:
         plan_multirun(composer, composer.typed)  # it would write first and check later
-    hydra = Hydra.create_main_hydra2("taunode", search_path(config_dir))
-    try:
-        result = hydra.multirun(CONFIG, _job, overrides, with_log_configuration=False)
+    composer = compose_command(overrides, config_dir, RunMode.MULTIRUN)
+    callbacks = Callbacks(composer.master)
+    context = HydraContext(config_loader=composer.loader, callbacks=callbacks)
+    try:  # as Hydra.multirun does, which would compose keys of swept options into the default one
+        callbacks.on_multirun_start(config=composer.master, config_name=CONFIG)
+        sweeper = Plugins.instance().instantiate_sweeper(
+            config=composer.master, hydra_context=context, task_function=_job
+        )
+        result = sweeper.sweep(arguments=composer.typed)
+        callbacks.on_multirun_end(config=composer.master, config_name=CONFIG)
     except RunFailed as failure:  # another sweeper gives up
         print(f"taunode: {failure}", file=sys.stderr)
         return 1
     except Refusal as error:
         raise explain(error, overrides, _plain_composer(config_dir), multirun=True) from None
-    finally:
-        GlobalHydra.instance().clear()
     if isinstance(result, Outcome):
         return finish(result)
     batches = result if isinstance(result, list) else []  # another sweeper may return whatever it likes

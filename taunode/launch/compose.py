@@ -16,10 +16,10 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.core.utils import setup_globals
+from hydra.core.utils import JobRuntime, setup_globals
 from hydra.errors import ConfigCompositionException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from taunode.errors import BadInput
 
@@ -57,11 +57,28 @@ class Composer:
 
     @classmethod
     def for_command(cls, overrides: Sequence[str], config_dir: Path | None, mode: RunMode) -> "Composer":
-        """A composer for a command line; its `hydra.` settings are in `master.hydra`."""
+        """A composer for a command line; its `hydra.` settings are in `master.hydra`.
+
+        Of a sweep's overrides, only Hydra's own and groups with one option shape `master`: a key may be one that the
+        options of a swept group have and the default option has not (`arch=rkhs_node,shl_node arch.layers=5`).
+        """
         setup_globals()
+        JobRuntime.instance().set("name", "taunode")
         loader = ConfigLoaderImpl(config_search_path=search_path(config_dir))
+        shared, typed = list(overrides), None
         with _hydras_words():
-            return cls(loader, loader.load_configuration(CONFIG, list(overrides), run_mode=mode))
+            if mode is RunMode.MULTIRUN:
+                parsed = OverridesParser.create(config_loader=loader).parse_overrides(shared)
+                pairs = list(zip(shared, parsed, strict=True))
+                typed = [text for text, override in pairs if not override.is_hydra_override()]
+                shared = [
+                    text for text, override in pairs if override.is_hydra_override() or _is_choice(loader, override)
+                ]
+            master = loader.load_configuration(CONFIG, shared, run_mode=mode)
+        if typed is not None:
+            with read_write(master.hydra):
+                master.hydra.overrides.task = typed
+        return cls(loader, master)
 
     @property
     def typed(self) -> list[str]:
@@ -99,6 +116,11 @@ class Composer:
         config = copy.deepcopy(self._base(tuple(groups)))
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         return config
+
+
+def _is_choice(loader: ConfigLoaderImpl, override: Override) -> bool:
+    """Whether an override gives a group one option."""
+    return not override.is_sweep_override() and bool(loader.repository.group_exists(override.key_or_group))
 
 
 def as_typed(hydra: DictConfig) -> list[str]:

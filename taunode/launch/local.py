@@ -1,13 +1,12 @@
 """The local executor: worker processes on this machine, and one live table while they work."""
 
-import ctypes
 import os
 import signal
 import sys
 import time
 import types
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -16,11 +15,14 @@ from rich.live import Live
 from taunode import build
 from taunode.errors import BadInput
 from taunode.launch.status import Outcome, Watch
+from taunode.runs.child import die_with
 from taunode.runs.claim import look
 from taunode.runs.directory import RunDirectory
 from taunode.runs.runtime import Runtime, processors
 from taunode.runs.state import State, may_start
-from taunode.runs.worker import Task, work
+from taunode.runs.worker import Signals, Task, work
+
+STILLBORN = 10  # workers that died within a second, until no more are started
 
 
 def startable(tasks: Sequence[Task], also: frozenset[State] = frozenset()) -> list[Task]:
@@ -107,13 +109,23 @@ def _in_worker(runtime: Runtime) -> Runtime:
     return replace(runtime, threads=runtime.threads or 1, device=device)
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a worker works: its number, which chooses the GPU, and since when."""
+
+    number: int
+    since: float
+
+
 class _Crew:
     """Worker processes; one that died while there is work is replaced."""
 
     def __init__(self, tasks: Sequence[Task], also: frozenset[State], gpus: list[str], count: int) -> None:
         self._tasks, self._also, self._gpus, self._count = tasks, also, gpus, count
-        self._workers: dict[int, int] = {}  # process id → place
+        self._workers: dict[int, _Place] = {}  # by process id
         self._received: list[int] = []
+        self._heard: list[signal.Signals] = []
+        self._stillborn = 0
 
     def run(self, watch: Watch) -> None:
         import taunode.runs.execute  # noqa: F401 -- torch, once: the workers and their children are forks of this
@@ -122,10 +134,12 @@ class _Crew:
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # ignored: under nohup
             heard.append(signal.SIGHUP)
         before = {number: signal.signal(number, self._pass_on) for number in heard}
+        self._heard = heard
         console = Console()
         try:
             for place in range(self._count):
-                self._start(place)
+                if not self._received:
+                    self._start(place)
             with Live(console=console, auto_refresh=False, transient=True) as live:
                 while self._workers:
                     if watch.is_due():
@@ -145,18 +159,23 @@ class _Crew:
     def _start(self, place: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
+        launcher = os.getpid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._heard)  # until the worker is known here, and has handlers there
         pid = os.fork()
         if pid:
-            self._workers[pid] = place
+            self._workers[pid] = _Place(place, time.monotonic())
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, self._heard)
             return
         code = 1
         try:
+            signals = Signals()
+            signals.install()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, self._heard)
             os.setpgid(0, 0)  # Ctrl-C goes to the launcher alone, which passes it on once
-            if sys.platform == "linux":
-                ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: a dead launcher means stop and save
+            die_with(launcher, signal.SIGTERM)  # a dead launcher means stop and save
             if self._gpus:
                 os.environ["CUDA_VISIBLE_DEVICES"] = self._gpus[place % len(self._gpus)]
-            work(self._tasks, self._also)
+            work(self._tasks, self._also, signals=signals)
             code = 0
         except Exception:
             import traceback
@@ -170,8 +189,12 @@ class _Crew:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 del self._workers[pid]
+                self._stillborn += time.monotonic() - place.since < 1.0 and status != 0
                 if status != 0 and not self._received and startable(self._tasks, self._also):
-                    self._start(place)
+                    if self._stillborn > STILLBORN:
+                        print("taunode: workers die as soon as they are started; giving up", file=sys.stderr)
+                    else:
+                        self._start(place.number)
 
     def _pass_on(self, number: int, frame: types.FrameType | None) -> None:
         self._received.append(number)

@@ -33,7 +33,7 @@ def be_the_child(
     """
     code = 1
     try:
-        _die_with(worker)
+        die_with(worker, signal.SIGKILL)  # nothing trains on without a claim
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         screen = None if terminal is None else _screen(terminal)
@@ -74,9 +74,9 @@ def _screen(terminal: TextIO) -> TextIO:
     return io.TextIOWrapper(io.BufferedWriter(_Terminal(os.dup(terminal.fileno()), "w")), line_buffering=True)
 
 
-def _die_with(worker: int) -> None:
-    """Let the kernel kill this process when its worker is gone, so that nothing trains on without a claim."""
+def die_with(parent: int, number: signal.Signals) -> None:
+    """Let the kernel send this process a signal when its parent is gone."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != worker:  # gone before the kernel was asked
+        ctypes.CDLL(None).prctl(1, int(number))  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # gone before the kernel was asked
         os._exit(1)

@@ -129,6 +129,7 @@ def run_in_process(task: Task, also: frozenset[State]) -> State | None:
     interrupts: list[int] = []
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number)) if main else None
+    threads = torch.get_num_threads()
     try:
         with (
             open(claim.run.log(claim.attempt), "a", encoding="utf-8", buffering=1) as log,
@@ -137,6 +138,7 @@ def run_in_process(task: Task, also: frozenset[State]) -> State | None:
             told = execute(claim, runtime, lambda: bool(interrupts), log, sys.stderr)
     finally:
         ended.set()
+        torch.set_num_threads(threads)
         if main:
             signal.signal(signal.SIGINT, before)
     if told["state"] is None:
