@@ -15,6 +15,7 @@ from taunode.data import loader
 from taunode.data.augmentation import Augmentation
 from taunode.data.synthetic import blended
 from taunode.models.network import Network
+from taunode.models.solver import StepUnderflow
 from taunode.training import stopwatch
 from taunode.training.loop import Stopped
 from training.small import Batches, Memory, Perceptron, samples, steps, stop_after, train
@@ -187,3 +188,19 @@ def test_every_epoch_is_in_the_tables_at_once() -> None:
     assert lengths == [0, 1, 2, 3, 4]
     assert [row["epoch"] for row in files.timings] == [1, 2, 3, 4]
     assert all(row["seconds"] >= 0 and row["images_per_second"] > 0 for row in files.timings)
+
+
+def test_a_solver_that_cannot_go_on_is_a_divergence_with_its_time() -> None:
+    class Stiff(Perceptron):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            if self.training and self.second.bias.grad is not None:  # in the second step
+                raise StepUnderflow(0.25)
+            return super().forward(inputs)
+
+    inputs, labels = samples(20, seed=0)
+    files = Memory()
+    model = Stiff().double()
+    summary = train(model, Batches(inputs, labels, 8), {"test": Batches(inputs, labels, 8)}, steps(), files)
+    assert summary["diverged_time"] == 0.25
+    assert (summary["diverged_epoch"], summary["diverged_step"]) == (1, 2)
+    assert files.kept.keys() == {"model"}
