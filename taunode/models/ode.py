@@ -5,6 +5,7 @@ parameterization" (arXiv 2112.05531), section 5.1. v has weights at the knots k/
 start, so the flow starts as the identity. Euler with N steps is a ResNet of N blocks with τ = 1/N.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -28,9 +29,11 @@ class OdeNet(Network):
 
     def __init__(
         self,
-        field: VectorField,
         layers: int,
         channels: int,
+        hidden_channels: int,
+        interpolation: InterpolationName,
+        zero_init: bool,
         solver: Solver,
         embedding: Embedding,
         in_channels: int,
@@ -40,9 +43,15 @@ class OdeNet(Network):
         super().__init__()
         self.layers = layers
         self.solver = solver
-        self.field = field
+        self.field = self.make_field(_interpolation(interpolation, layers), channels, hidden_channels, zero_init)
         self.embedding = embedding.untrained(in_channels, channels, image_size, classes)
         self._evaluations = _Evaluations()
+
+    @abstractmethod
+    def make_field(
+        self, interpolation: Interpolation, channels: int, hidden_channels: int, zero_init: bool
+    ) -> VectorField:
+        """v, untrained."""
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.embedding.output(self._flow(self.embedding.input(images)))
@@ -103,21 +112,10 @@ class RkhsNode(OdeNet):
     under 1 and for images under 4×4 pixels.
     """
 
-    def __init__(
-        self,
-        layers: int,
-        channels: int,
-        hidden_channels: int,
-        interpolation: InterpolationName,
-        zero_init: bool,
-        solver: Solver,
-        embedding: Embedding,
-        in_channels: int,
-        image_size: int,
-        classes: int,
-    ) -> None:
-        field = RkhsField(_interpolation(interpolation, layers), channels, hidden_channels, zero_init)
-        super().__init__(field, layers, channels, solver, embedding, in_channels, image_size, classes)
+    def make_field(
+        self, interpolation: Interpolation, channels: int, hidden_channels: int, zero_init: bool
+    ) -> VectorField:
+        return RkhsField(interpolation, channels, hidden_channels, zero_init)
 
 
 class ShlNode(OdeNet):
@@ -126,21 +124,10 @@ class ShlNode(OdeNet):
     The paper's own code of this net is exact in time, so that "exact" is right for its published curves too.
     """
 
-    def __init__(
-        self,
-        layers: int,
-        channels: int,
-        hidden_channels: int,
-        interpolation: InterpolationName,
-        zero_init: bool,
-        solver: Solver,
-        embedding: Embedding,
-        in_channels: int,
-        image_size: int,
-        classes: int,
-    ) -> None:
-        field = ShlField(_interpolation(interpolation, layers), channels, hidden_channels, zero_init)
-        super().__init__(field, layers, channels, solver, embedding, in_channels, image_size, classes)
+    def make_field(
+        self, interpolation: Interpolation, channels: int, hidden_channels: int, zero_init: bool
+    ) -> VectorField:
+        return ShlField(interpolation, channels, hidden_channels, zero_init)
 
 
 def _interpolation(name: InterpolationName, layers: int) -> Interpolation:
