@@ -75,6 +75,7 @@ class Embedding:
     Attributes:
         passes: epochs of SGD on B(A(x)) before the pair is frozen; at least 0.
         seed: of its first weights and of the order of these passes, apart from the run's own seed; 0 to 2^63 − 1.
+            None: the run's own, so that every seed of a cell has another pair.
         weights: a safetensors file that holds the pair; then `passes` and `seed` only say how it was made.
         fingerprint: a hash of that file, which stands for it in a run's signature; planning fills it in.
 
@@ -82,18 +83,22 @@ class Embedding:
     """
 
     passes: int
-    seed: int
+    seed: int | None
     weights: str | None
     fingerprint: str | None = None
 
     def __post_init__(self) -> None:
         if self.passes < 0:
             raise BadInput(f"embedding.passes must be at least 0, got {self.passes}")
-        if not 0 <= self.seed < 2**63:
-            raise BadInput(f"embedding.seed must be a whole number from 0 to 2^63 - 1, got {self.seed}")
+        if self.seed is not None and not 0 <= self.seed < 2**63:
+            raise BadInput(f"embedding.seed must be null or a whole number from 0 to 2^63 - 1, got {self.seed}")
 
     def untrained(self, in_channels: int, channels: int, image_size: int, classes: int) -> EmbeddingPair:
-        """The pair before any pass, drawn from `seed` alone; leaves torch's generator as it was."""
+        """The pair before any pass, drawn from `seed` alone; leaves torch's generator as it was.
+
+        Without one it is drawn from the seed that torch's generator was given last: the run's, when a network is built.
+        """
+        seed = torch.default_generator.initial_seed() if self.seed is None else self.seed
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.seed)
+            torch.default_generator.manual_seed(seed)
             return EmbeddingPair(in_channels, channels, image_size, classes)

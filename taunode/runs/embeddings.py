@@ -27,7 +27,8 @@ def provide(
 ) -> dict[str, Tensor]:
     """The weights of the pair that a configuration asks for, on the CPU.
 
-    Pretrained pairs are trained once per (data set, holdout, channels, passes, embedding.seed), under a lock.
+    Pretrained pairs are trained once per (data set, holdout, channels, passes, seed), under a lock; the seed is
+    `embedding.seed`, or the run's own where that is null.
 
     Args:
         untrained: the pair as drawn, on the run's device; it is trained in place where no run has done so before.
@@ -37,12 +38,13 @@ def provide(
         return dict(load_file(embedding["weights"]))
     if embedding["passes"] == 0:
         return untrained.state_dict()
+    seed = config["seed"] if embedding["seed"] is None else embedding["seed"]
     shared = [
         data_set.fingerprint,
         data_set.holdout,
         config["arch"]["channels"],
         embedding["passes"],
-        embedding["seed"],
+        seed,
     ]
     key = hashlib.blake2b(json.dumps([VERSION, *shared]).encode(), digest_size=16).hexdigest()
     path = cache / "embeddings" / f"{key}.safetensors"
@@ -51,7 +53,7 @@ def provide(
         if not path.exists():
             device = next(untrained.parameters()).device
             plain = Augmentation(data_set.mean, data_set.std, crop_padding=0, flip=False)
-            loader = TrainLoader(splits.train, plain, BATCH_SIZE, embedding["seed"], device)
+            loader = TrainLoader(splits.train, plain, BATCH_SIZE, seed, device)
             pretrain(untrained, loader, embedding["passes"])
             tensors = {name: tensor.cpu() for name, tensor in untrained.state_dict().items()}
             content = to_safetensors(tensors, {"shared": json.dumps(shared)})

@@ -43,6 +43,17 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         frozen(tmp_path / "nowhere.safetensors")
 
 
+def test_without_a_seed_of_its_own_every_run_has_another_pair() -> None:
+    small = ["arch=rkhs_node", "arch.channels=4", "arch.layers=1"]
+
+    def pair(*overrides: str) -> dict:
+        return build_model(compose([*small, *overrides])).embedding.state_dict()
+
+    own, other, explicit = pair("embedding.seed=null", "seed=3"), pair("embedding.seed=null"), pair("embedding.seed=3")
+    assert all(own[name].equal(explicit[name]) for name in own)
+    assert not own["input.0.weight"].equal(other["input.0.weight"])
+
+
 def test_a_network_takes_only_its_own_groups() -> None:
     with pytest.raises(BadInput, match="takes no solver"):
         build_model(compose(["arch=resnet20", "solver=euler"]))

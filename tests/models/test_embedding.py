@@ -96,6 +96,16 @@ def test_weights_come_from_the_embeddings_seed_alone():
     assert not all(other)
 
 
+def test_without_a_seed_it_is_drawn_from_the_runs():
+    torch.manual_seed(5)
+    torch.rand(3)  # what was drawn since changes nothing
+    state = torch.get_rng_state()
+    own = embedding(None).untrained(1, 4, 28, 10).state_dict()
+    assert torch.equal(torch.get_rng_state(), state)
+    explicit = embedding(5).untrained(1, 4, 28, 10).state_dict()
+    assert all(torch.equal(own[name], explicit[name]) for name in own)
+
+
 def test_shapes_alone_can_be_asked_for():
     with torch.device("meta"):
         meta = embedding().untrained(1, 4, 28, 10).state_dict()

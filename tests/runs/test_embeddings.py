@@ -47,6 +47,14 @@ def test_other_passes_and_seeds_are_other_pairs(tmp_path: Path) -> None:
     assert not equal(given(configuration(passes=2), tmp_path), first)
 
 
+def test_without_a_seed_it_is_that_of_the_run(tmp_path: Path) -> None:
+    explicit = given(configuration(seed=3), tmp_path)
+    own = provide(
+        configuration(seed=None) | {"seed": 3}, pair(3), DIGITS, DIGITS.load(Path(), Path()), tmp_path / "other"
+    )
+    assert equal(own, explicit)
+
+
 def test_without_passes_it_is_as_drawn(tmp_path: Path) -> None:
     assert equal(given(configuration(passes=0), tmp_path), dict(pair().state_dict()))
     assert not list(tmp_path.iterdir())
