@@ -20,20 +20,24 @@ class Augmentation:
     crop_padding: int
     flip: bool
 
-    def train(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """What chance decides for a batch of `count`: top, left and mirrored as `place` takes them, int64 (3, count).
+
+        On the generator's device; its state determines every number.
+        """
+        draws = torch.zeros(3, count, dtype=torch.int64, device=generator.device)
+        if self.crop_padding:
+            draws[:2].random_(2 * self.crop_padding + 1, generator=generator)
+        if self.flip:
+            draws[2].random_(2, generator=generator)
+        return draws
+
+    def train(self, pixels: Tensor, draws: Tensor) -> Tensor:
         """The augmented, normalised batch, float32, of `pixels`, uint8 (n, channels, height, width).
 
-        `generator` is on the device of the pixels; its state determines every bit of the result.
+        `draws`: (3, n) of `draw`, on the device of the pixels.
         """
-        count, device = len(pixels), pixels.device
-        if self.crop_padding:
-            offsets = torch.randint(2 * self.crop_padding + 1, (2, count), generator=generator, device=device)
-        else:
-            offsets = torch.zeros(2, count, dtype=torch.int64, device=device)
-        mirrored = torch.zeros(count, dtype=torch.int64, device=device)
-        if self.flip:
-            mirrored.random_(2, generator=generator)
-        return self.test(self.place(pixels, offsets[0], offsets[1], mirrored))
+        return self.test(self.place(pixels, draws[0], draws[1], draws[2]))
 
     def test(self, pixels: Tensor) -> Tensor:
         """The normalised batch, float32 (n, channels, height, width): (pixels / 255 - mean) / std."""
@@ -48,7 +52,7 @@ class Augmentation:
 
         `top`, `left`: int64 (n,), 0..2·crop_padding; `mirrored`: int64 (n,), 0 or 1. Returns uint8 like `pixels`.
         """
-        if not (self.crop_padding or self.flip):
+        if not len(pixels) or not (self.crop_padding or self.flip):
             return pixels
         count, channels, height, width = pixels.shape
         margin = self.crop_padding

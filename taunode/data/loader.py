@@ -11,7 +11,10 @@ from torch import Tensor
 from taunode.data.augmentation import Augmentation
 from taunode.data.dataset import DataSet
 from taunode.data.images import Images, Splits
+from taunode.data.share import Share
 from taunode.errors import BadInput
+
+ALONE = Share()
 
 
 class TrainLoader:
@@ -20,13 +23,23 @@ class TrainLoader:
     Iterating yields `(inputs, labels)`, float32 (n, channels, height, width) and int64 (n,), for the rest of the
     epoch that is under way, and then stops; the next iteration begins a new epoch. One generator on the device,
     seeded with `seed`, gives both the order and the augmentation.
+
+    Of several processes each gets its `share` of every batch. All draw for the whole batch, so that together they see
+    what one process alone sees; length, position and `samples` are those of the whole.
     """
 
     def __init__(
-        self, images: Images, augmentation: Augmentation, batch_size: int, seed: int, device: torch.device | str
+        self,
+        images: Images,
+        augmentation: Augmentation,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str,
+        share: Share = ALONE,
     ) -> None:
         self.batch_size = _checked(batch_size)
         self.samples = len(images)
+        self._share = share
         self._augmentation = augmentation
         self._pixels = _on_device(images.pixels, device)
         self._labels = _on_device(images.labels, device)
@@ -43,10 +56,12 @@ class TrainLoader:
             self._order = torch.randperm(self.samples, generator=self._generator, device=self._pixels.device)
         while self._position < self.samples:
             chosen = self._order[self._position : self._position + self.batch_size]
-            inputs = self._augmentation.train(self._pixels[chosen], self._generator)
+            draws = self._augmentation.draw(len(chosen), self._generator)
             # Before the batch is handed out: whoever holds it counts it as done when the state is saved.
             self._position += len(chosen)
-            yield inputs, self._labels[chosen]
+            part = self._share.of(len(chosen))
+            mine = chosen[part]
+            yield self._augmentation.train(self._pixels[mine], draws[:, part]), self._labels[mine]
         self._order, self._position = self._no_order(), 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -79,9 +94,17 @@ class TrainLoader:
 class TestLoader:
     """All images in order, normalised and not augmented, in batches like those of `TrainLoader`."""
 
-    def __init__(self, images: Images, augmentation: Augmentation, batch_size: int, device: torch.device | str) -> None:
+    def __init__(
+        self,
+        images: Images,
+        augmentation: Augmentation,
+        batch_size: int,
+        device: torch.device | str,
+        share: Share = ALONE,
+    ) -> None:
         self.batch_size = _checked(batch_size)
         self.samples = len(images)
+        self._share = share
         self._augmentation = augmentation
         self._pixels = _on_device(images.pixels, device)
         self._labels = _on_device(images.labels, device)
@@ -92,20 +115,30 @@ class TestLoader:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for start in range(0, self.samples, self.batch_size):
-            batch = slice(start, start + self.batch_size)
-            yield self._augmentation.test(self._pixels[batch]), self._labels[batch]
+            part = self._share.of(min(self.batch_size, self.samples - start))
+            mine = slice(start + part.start, start + part.stop)
+            yield self._augmentation.test(self._pixels[mine]), self._labels[mine]
 
 
 def loaders(
-    dataset: DataSet, splits: Splits, batch_size: int, seed: int, device: torch.device | str
+    dataset: DataSet,
+    splits: Splits,
+    batch_size: int,
+    seed: int,
+    device: torch.device | str,
+    share: Share = ALONE,
+    workers: int = 0,
 ) -> tuple[TrainLoader, dict[str, TestLoader]]:
-    """The training loader, and those to evaluate with: "test" and, where images are held out, "validation"."""
+    """The training loader, and those to evaluate with: "test" and, where images are held out, "validation".
+
+    `workers`: processes that decode images which do not lie in memory (0: this process decodes them).
+    """
     augmentation = Augmentation(dataset.mean, dataset.std, dataset.crop_padding, dataset.flip)
     evaluated = {"test": splits.test}
     if splits.validation is not None:
         evaluated["validation"] = splits.validation
-    return TrainLoader(splits.train, augmentation, batch_size, seed, device), {
-        name: TestLoader(images, augmentation, batch_size, device) for name, images in evaluated.items()
+    return TrainLoader(splits.train, augmentation, batch_size, seed, device, share), {
+        name: TestLoader(images, augmentation, batch_size, device, share) for name, images in evaluated.items()
     }
 
 

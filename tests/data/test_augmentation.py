@@ -44,7 +44,8 @@ def test_draws_are_uniform_and_independent() -> None:
     count, padding = 40_000, 1
     pixels = torch.zeros(count, 1, 2, 2, dtype=torch.uint8)
     pixels[:, 0, 0, 0], pixels[:, 0, 0, 1], pixels[:, 0, 1, 0], pixels[:, 0, 1, 1] = 1, 2, 3, 4
-    augmented = Augmentation([0.0], [1 / 255], padding, True).train(pixels, torch.Generator().manual_seed(0))
+    augmentation = Augmentation([0.0], [1 / 255], padding, True)
+    augmented = augmentation.train(pixels, augmentation.draw(count, torch.Generator().manual_seed(0)))
     seen, counts = augmented.round().to(torch.int64).flatten(1).unique(dim=0, return_counts=True)
     assert len(seen) == 18  # 3 × 3 windows, mirrored or not, of an image with four different pixels
     assert counts.sum() == count
@@ -53,21 +54,27 @@ def test_draws_are_uniform_and_independent() -> None:
 
 
 def test_generator_determines_every_bit() -> None:
-    pixels, augmentation = images(50), Augmentation(MEAN, STD, 2, True)
+    augmentation = Augmentation(MEAN, STD, 2, True)
     generator = torch.Generator().manual_seed(3)
     state = generator.get_state()
-    first = augmentation.train(pixels, generator)
-    second = augmentation.train(pixels, generator)
+    first, second = (augmentation.draw(50, generator) for _ in range(2))
     generator.set_state(state)
-    assert torch.equal(augmentation.train(pixels, generator), first)
+    assert torch.equal(augmentation.draw(50, generator), first)
     assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("part", [slice(0, 20), slice(20, 50), slice(7, 7)])
+def test_part_of_a_batch_is_augmented_as_in_the_whole(part: slice) -> None:
+    pixels, augmentation = images(50), Augmentation(MEAN, STD, 2, True)
+    draws = augmentation.draw(50, torch.Generator().manual_seed(3))
+    assert torch.equal(augmentation.train(pixels[part], draws[:, part]), augmentation.train(pixels, draws)[part])
 
 
 def test_nothing_asked_for_is_normalisation_alone() -> None:
     pixels = images(4)
     before = pixels.clone()
     plain = Augmentation([0.0], [1.0], 0, False)
-    assert torch.equal(plain.train(pixels, torch.Generator()), pixels / 255)
+    assert torch.equal(plain.train(pixels, plain.draw(4, torch.Generator())), pixels / 255)
     assert torch.equal(plain.test(pixels), pixels / 255)
     assert plain.test(pixels).dtype == torch.float32
     assert torch.equal(pixels, before)

@@ -1,7 +1,7 @@
 import io
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from taunode.data.cache import cached
 from taunode.data.images import Images
 from taunode.data.loader import TrainLoader, loaders
 from taunode.data.sets import Synthetic
+from taunode.data.share import Share
 from taunode.errors import BadInput
 
 Batches = list[tuple[torch.Tensor, torch.Tensor]]
@@ -172,6 +173,39 @@ def made(holdout: int) -> Synthetic:
         test_images=20,
         noise=0.5,
     )
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("world", [1, 2, 3, 7])
+def test_shares_together_are_what_one_process_sees(device: str, world: int, tmp_path: Path) -> None:
+    """Two epochs and the evaluation, the last batch (4 of 6, fewer than processes) included; the second epoch is cut
+    and resumed by processes that did not begin it."""
+    dataset = made(holdout=0)
+    splits = dataset.load(tmp_path, tmp_path)
+
+    def team() -> list[tuple[TrainLoader, dict[str, loader.TestLoader]]]:
+        return [loaders(dataset, splits, 6, 3, device, Share(rank, world)) for rank in range(world)]
+
+    alone, tests = loaders(dataset, splits, 6, 3, device)
+    first = team()
+    assert equal(list(alone), joined([train for train, _ in first]))
+    for train, _ in first:
+        next(iter(train))
+    resumed = team()
+    for (train, _), (before, _) in zip(resumed, first, strict=True):
+        assert len(train) == len(alone)
+        assert train.samples == alone.samples
+        train.load_state_dict(before.state_dict())
+    assert equal(list(alone)[1:], joined([train for train, _ in resumed]))
+    assert equal(list(tests["test"]), joined([each["test"] for _, each in resumed]))
+
+
+def joined(shares: Sequence[Iterable[tuple[torch.Tensor, torch.Tensor]]]) -> Batches:
+    """The batches of all processes, put together."""
+    return [
+        (torch.cat([inputs for inputs, _ in parts]), torch.cat([labels for _, labels in parts]))
+        for parts in zip(*shares, strict=True)
+    ]
 
 
 def test_loaders_of_a_data_set(tmp_path: Path) -> None:
