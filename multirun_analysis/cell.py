@@ -10,7 +10,7 @@ ALWAYS = ("final_test_error", "best_test_error")  # values that every finished r
 
 
 def cells(runs: pd.DataFrame, value: str = "final_test_error") -> pd.DataFrame:
-    """One row a cell, by depth, then τ from the largest on, then norm.
+    """One row a cell, by depth (or layers), then τ from the largest on, then norm.
 
     A diverged run is a result without a value: it counts in `diverged`, and does not enter the mean.
 
@@ -28,18 +28,11 @@ def cells(runs: pd.DataFrame, value: str = "final_test_error") -> pd.DataFrame:
     Raises:
         BadInput: `value` is not such a column, or `runs` has lost the list of its keys.
     """
-    if "keys" not in runs.attrs:
-        raise BadInput("cells: these are not the runs that load() returned: attrs['keys'] is missing")
+    keys = keys_of(runs)
     valid = values(runs)
     if value not in valid:
         raise BadInput(f"value {value!r} is not one of the sweep's; nearest: {nearest(value, valid)}")
-    keys = [key for key in runs.attrs["keys"] if not (key == "seed" or key in UNSIGNED or key.startswith("runtime."))]
-    varying = [key for key in keys if runs[key].nunique(dropna=False) > 1]
-    if varying:
-        code = runs.groupby(varying, dropna=False, sort=False, observed=True).ngroup()
-    else:
-        code = pd.Series(0, index=runs.index)
-
+    code = number_of(runs)
     state = runs["state"]
     numbers = pd.to_numeric(runs[value]) if value in runs else pd.Series(float("nan"), index=runs.index)
     of_cell = numbers.astype("float64").where(state == State.DONE).groupby(code)
@@ -60,6 +53,25 @@ def cells(runs: pd.DataFrame, value: str = "final_test_error") -> pd.DataFrame:
     return table
 
 
+def keys_of(runs: pd.DataFrame) -> list[str]:
+    """The keys that tell cells apart: the configuration without `seed` and what does not change the mathematics.
+
+    Raises:
+        BadInput: `runs` has lost the list of its keys.
+    """
+    if "keys" not in runs.attrs:
+        raise BadInput("cells: these are not the runs that load() returned: attrs['keys'] is missing")
+    return [key for key in runs.attrs["keys"] if not (key == "seed" or key in UNSIGNED or key.startswith("runtime."))]
+
+
+def number_of(runs: pd.DataFrame) -> "pd.Series[int]":
+    """The number of each run's cell, from 0."""
+    varying = [key for key in keys_of(runs) if runs[key].nunique(dropna=False) > 1]
+    if not varying:
+        return pd.Series(0, index=runs.index)
+    return runs.groupby(varying, dropna=False, sort=False, observed=True).ngroup()
+
+
 def values(runs: pd.DataFrame) -> list[str]:
     """The columns that `cells` can average: numbers that are not part of the configuration."""
     numeric = runs.select_dtypes(["number"], exclude=["bool", "boolean"]).columns
@@ -76,9 +88,9 @@ def _in_words(state: "pd.Series[str]", code: "pd.Series[int]") -> "pd.Series[str
 
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:
-    """By depth, then by τ: the exponent rises and the scale falls, so τ falls; then by norm. Unknown ones last."""
+    """By depth (or layers), then by τ: the exponent rises and the scale falls, so τ falls; then by norm. Unknown ones last."""
     order = pd.DataFrame(index=table.index)
-    for key, sign in (("arch.depth", 1), ("tau.exponent", 1), ("tau.scale", -1)):
+    for key, sign in (("arch.depth", 1), ("arch.layers", 1), ("tau.exponent", 1), ("tau.scale", -1)):
         if key in table:
             order[key] = sign * pd.to_numeric(table[key], errors="coerce").astype("float64")
     for key in ("tau", "arch.norm"):

@@ -1,7 +1,7 @@
-"""The command `multirun-analysis`: `table` and `figure` of a sweep directory.
+"""The command `multirun-analysis`: `table`, `figure` and `verify` of a sweep directory.
 
-Exit codes: 0 done, 2 bad input (one line on stderr, nothing written), 130 Ctrl-C. Pandas and matplotlib are
-imported when a command runs, so that `--help` and completion answer at once.
+Exit codes: 0 done, 1 a published number differs, 2 bad input (one line on stderr, nothing written), 130 Ctrl-C. Pandas
+and matplotlib are imported when a command runs, so that `--help` and completion answer at once.
 """
 
 import sys
@@ -17,6 +17,9 @@ from taunode.errors import BadInput, run_command
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import Console
+
+    from multirun_analysis.collect import Sweep
 
 NAME = "multirun-analysis"
 
@@ -68,10 +71,7 @@ def table(
         case Format.LATEX:
             text = tables.to_latex(layout, below)
         case _:
-            from rich.console import Console
-
-            # A pipe has no width that lines would have to be broken at.
-            console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False)
+            console = _console()
             console.print(tables.to_rich(layout))
             console.print(below)
             return
@@ -83,32 +83,88 @@ def table(
 
 def figure(
     sweep: SweepArgument,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="error-depth, curves, forward-stability; the one the sweep asks for when nothing is said."),
+    ] = None,
     value: ValueOption = "final_test_error",
     where: WhereOption = None,
+    paper: Annotated[bool, typer.Option("--paper", help="Show the published numbers beside ours.")] = False,
     output: Annotated[
-        Path | None,
-        typer.Option(help="Where, without suffix.  [default: SWEEP/figures/error-depth]", metavar="STEM"),
+        Path | None, typer.Option(help="Where, without suffix.  [default: SWEEP/figures/NAME]", metavar="STEM")
     ] = None,
 ) -> None:
-    """Error against depth, a bar a τ, error bars over seeds: PNG, PDF, and the CSV of what they show."""
-    stem = sweep / "figures" / "error-depth" if output is None else output
-    if stem.suffix in (".png", ".pdf", ".csv"):
-        stem = stem.with_suffix("")
-    cells = _cells(sweep, value, where)
+    """Draw a figure: PNG, PDF, and the CSV of what they show."""
+    loaded = _load(sweep, where)
 
     from multirun_analysis import figures, tables
-    from multirun_analysis.grid import grid
+    from multirun_analysis.style import render
+    from multirun_analysis.verify import belonging
 
-    drawn = figures.error_against_depth(grid(cells))
-    files = {suffix: figures.render(drawn, suffix) for suffix in ("png", "pdf")}
-    files["csv"] = tables.to_csv(cells).encode()
+    name = figures.choose(loaded) if name is None else name
+    stem = sweep / "figures" / name if output is None else output
+    if stem.suffix in (".png", ".pdf", ".csv"):
+        stem = stem.with_suffix("")
+    numbers = belonging(loaded.runs) if paper else []
+    if paper and not numbers:
+        raise BadInput(f"{sweep}: none of its networks has a published number")
+    drawn = figures.draw(loaded, name, value, numbers)
+    files = {suffix: render(drawn.figure, suffix) for suffix in ("png", "pdf")}
+    files["csv"] = tables.as_csv(drawn.table).encode()
     _write({stem.with_name(f"{stem.name}.{suffix}"): content for suffix, content in files.items()})
-    print(tables.note(value, str(sweep)))
+    print(drawn.note)
+
+
+def verify(
+    sweep: SweepArgument,
+    where: WhereOption = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also the experiments of which the sweep has no run.")
+    ] = False,
+) -> None:
+    """A line a published number: ours, the published, and a verdict. Exit code 1 where one differs."""
+    runs = _load(sweep, where).runs
+
+    from collections import Counter
+
+    from rich.table import Table
+    from rich.text import Text
+
+    from multirun_analysis import verify as verifying
+    from multirun_analysis.published import published
+
+    lines = verifying.verify(runs, everything)
+    if not lines:
+        experiments = ", ".join(dict.fromkeys(number.experiment for number in published()))
+        raise BadInput(f"{sweep}: none of its networks has a published number; experiments that have: {experiments}")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("figure", "networks", "value", "ours", "published", "difference", "verdict"):
+        table.add_column(heading)
+    for line in lines:
+        table.add_row(*map(Text, line.texts()))
+    _console().print(table)
+    counts = Counter(line.verdict for line in lines)
+    print(", ".join(f"{counts[verdict]} {verdict}" for verdict in verifying.Verdict if counts[verdict]))
+    if counts[verifying.Verdict.DIFFERS]:
+        raise typer.Exit(1)
+
+
+def _console() -> "Console":
+    """A pipe has no width that lines would have to be broken at."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False)
 
 
 def _cells(sweep: Path, value: str, where: str | None) -> "pd.DataFrame":
-    """The cells of a sweep; says on stderr which runs could not be read."""
+    """The cells of a sweep."""
     from multirun_analysis.cell import cells
+
+    return cells(_load(sweep, where).runs, value)
+
+
+def _load(sweep: Path, where: str | None) -> "Sweep":
+    """A sweep with at least one run; says on stderr which runs could not be read."""
     from multirun_analysis.collect import load
 
     loaded = load(sweep, where)
@@ -116,7 +172,7 @@ def _cells(sweep: Path, value: str, where: str | None) -> "pd.DataFrame":
         print(f"{NAME}: left out run {run}: {reason}", file=sys.stderr)
     if loaded.runs.empty:
         raise BadInput(f"{sweep} has no run " + ("that can be read" if where is None else f"with {where}"))
-    return cells(loaded.runs, value)
+    return loaded
 
 
 def _format_of(output: Path, asked: Format | None) -> Format:
@@ -147,7 +203,8 @@ def _put(content: bytes, file: BinaryIO) -> None:
 
 def main() -> None:
     """The entry point."""
-    app = typer.Typer(help="Tables and figures from a sweep directory.", pretty_exceptions_enable=False)
+    app = typer.Typer(help="Tables, figures and verdicts from a sweep directory.", pretty_exceptions_enable=False)
     app.command()(table)
     app.command()(figure)
+    app.command()(verify)
     run_command(app, NAME)

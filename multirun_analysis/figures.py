@@ -1,182 +1,68 @@
-"""Figures: error against depth, a bar a τ, error bars over seeds; divergence and holes are drawn, never left out.
+"""Figures: every figure by its name, and which of them a sweep asks for."""
 
-The axis is linear and begins at zero, because a bar's length is its value; what is too small to be read off beside
-a bar of 80 % is written above it.
-"""
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
-import io
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
-
-import matplotlib.style
 import pandas as pd
-from matplotlib import patheffects
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
-from multirun_analysis.grid import NONE, Grid, remarks
-from multirun_analysis.labels import number, tau_math, title
+from multirun_analysis import bars, curves, threshold
+from multirun_analysis.cell import cells
+from multirun_analysis.collect import Sweep
+from multirun_analysis.grid import grid
+from multirun_analysis.published import Number
+from multirun_analysis.tables import long, note
+from taunode.errors import BadInput
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart with every kind of colour vision.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#000000")
-COLUMN, TEXT = 3.35, 6.9  # inches: one column, and both, of a two-column paper
-SIZE = 7.0  # points
-GLYPH = 0.6  # mean width of a character, of its size
-GROUP = 0.84  # share of a depth's slot that its bars fill
-STYLE: Mapping[str, Any] = {
-    "font.size": SIZE,
-    "axes.titlesize": SIZE,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.linewidth": 0.4,
-    "grid.color": "0.88",
-    "xtick.major.size": 0,
-    "ytick.major.size": 2.5,
-    "ytick.major.width": 0.6,
-    "legend.frameon": False,
-    "hatch.linewidth": 0.5,
-    "savefig.dpi": 300,
-    "pdf.fonttype": 42,  # whole TrueType fonts: journals refuse Type 3
+
+class Drawn(NamedTuple):
+    """A figure, the table of what it shows, and what its numbers are."""
+
+    figure: Figure
+    table: pd.DataFrame
+    note: str
+
+
+def error_depth(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn:
+    """A group of bars a depth, a bar a τ, a panel a norm."""
+    found = bars.with_published(cells(sweep.runs, value), numbers)
+    return Drawn(bars.error_against_depth(grid(found)), long(found), note(value, str(sweep.path)))
+
+
+def learning_curves(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn:
+    """A metric against the epoch, a line a cell, a band over its seeds."""
+    metric = value.removeprefix("final_").removeprefix("best_")
+    return Drawn(
+        *curves.draw(sweep, metric, numbers), f"{sweep.path}: {metric}; lines are means, bands ± sd over seeds"
+    )
+
+
+def forward_stability(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn:
+    """Growth at initialisation against L, a line an exponent."""
+    return Drawn(*threshold.draw(sweep.runs), f"{sweep.path}: at initialisation; geometric mean and sd over seeds")
+
+
+FIGURES: dict[str, Callable[[Sweep, str, Iterable[Number]], Drawn]] = {
+    "error-depth": error_depth,
+    "curves": learning_curves,
+    "forward-stability": forward_stability,
 }
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How wide the figure is, and what fits on a bar; lengths in points, about what constrained layout will make.
+def choose(sweep: Sweep) -> str:
+    """The name of the figure that a sweep asks for."""
+    runs = sweep.runs
+    if "schedule._target_" in runs and runs["schedule._target_"].str.endswith(".Initialisation").all():
+        return "forward-stability"
+    return "error-depth" if "arch.depth" in runs and runs["arch.depth"].notna().all() else "curves"
 
-    Attributes:
-        width: of the figure, inches.
-        bar: width of a bar as a share of a depth's slot.
-        size: of the text above the bars.
-        upright: the numbers are wider than a bar and stand upright.
+
+def draw(sweep: Sweep, name: str, value: str = "final_test_error", numbers: Iterable[Number] = ()) -> Drawn:
+    """Draw one by its name.
+
+    Raises:
+        BadInput: there is no such figure; or the sweep's runs are not what it shows.
     """
-
-    width: float
-    bar: float
-    size: float
-    upright: bool
-    height: float = 72 * 1.75
-
-    @classmethod
-    def of(cls, grid: Grid) -> "Layout":
-        """One column if the numbers fit above its bars, else both."""
-        bar = GROUP / max(len(grid.taus_of(norm)) for norm in grid.norms)
-        places = (place for norm in grid.norms for place in _places(grid, norm))
-        digits = max((len(_number(cell)) for *_, cell in places if cell is not None), default=0)
-        for width in (COLUMN, TEXT):
-            points = bar * 72 * (width - 0.5) / len(grid.norms) / len(grid.depths)
-            upright = digits * GLYPH * (SIZE - 1) > points
-            if not upright:
-                break
-        return cls(width, bar, max(4.0, min(SIZE - 1, points - 1)), upright)
-
-    def room(self, cell: "pd.Series[Any]") -> float:
-        """The share of the axis' height that a cell's number and remark take above its bar."""
-        number = GLYPH * self.size * len(_number(cell)) if self.upright else self.size
-        remark = GLYPH * self.size * (len(_remark(cell)) + 1) if _remark(cell) else 0.0
-        return min((number + remark + 4) / self.height, 0.8)
-
-    def top(self, grid: Grid) -> float:
-        """The axis' upper end, so that every number and remark is inside."""
-        places = (place for norm in grid.norms for place in _places(grid, norm))
-        cells = (cell for *_, cell in places if cell is not None and cell["n"])
-        top = max((_reach(cell) / (1 - self.room(cell)) for cell in cells), default=0.0)
-        return top if top > 0 else 100.0
-
-
-def error_against_depth(grid: Grid) -> Figure:
-    """The figure of a grid: a group of bars a depth, a bar a τ, a panel a norm.
-
-    A bar is the mean over seeds, its error bar ± one sd; the number is the mean. A cell of which every finished
-    run diverged is a hatched bar as high as the axis.
-    """
-    layout = Layout.of(grid)
-    top = layout.top(grid)
-    with matplotlib.style.context(["default", dict(STYLE)]):
-        figure = Figure(figsize=(layout.width, 2.5), layout="constrained")
-        panels = figure.subplots(1, len(grid.norms), sharey=True, squeeze=False)[0]
-        for norm, axes in zip(grid.norms, panels, strict=True):
-            middle = (len(grid.taus_of(norm)) - 1) / 2
-            for depth, place, tau, cell in _places(grid, norm):
-                _draw(axes, depth + (place - middle) * layout.bar, cell, tau, top, layout)
-            axes.set_xticks(range(len(grid.depths)), grid.depths)
-            axes.set_xlim(-0.5, len(grid.depths) - 0.5)
-            axes.set_ylim(0, top)
-            axes.set_xlabel("depth")
-            if len(grid.norms) > 1:
-                axes.set_title(f"norm: {norm}")
-        value = str(grid.cells["value"].iloc[0])
-        panels[0].set_ylabel(title(value))
-        if value.endswith("_error") and top > 100:
-            panels[0].set_yticks(range(0, 101, 20))
-        handles = [Patch(**_paint(tau), label=f"τ = {tau_math(label)}") for tau, label in enumerate(grid.taus)]
-        columns = min(len(handles), 3 if layout.width == COLUMN else 6)
-        figure.legend(handles=handles, loc="outside upper center", ncols=columns)
-    return figure
-
-
-def render(figure: Figure, suffix: str) -> bytes:
-    """The figure as `png` or `pdf`: the same bytes for the same figure, so without the time and the version."""
-    metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
-    file = io.BytesIO()
-    with matplotlib.style.context(["default", dict(STYLE)]):
-        figure.savefig(file, format=suffix, metadata=metadata[suffix])
-    return file.getvalue()
-
-
-def _places(grid: Grid, norm: str) -> "Iterator[tuple[int, int, int, pd.Series[Any] | None]]":
-    """(number of the depth, place in its group, number of the τ in the figure, cell or None) of a norm's panel."""
-    for depth, depth_label in enumerate(grid.depths):
-        for place, tau in enumerate(grid.taus_of(norm)):
-            yield depth, place, grid.taus.index(tau), grid.at(depth_label, norm, tau)
-
-
-def _reach(cell: "pd.Series[Any]") -> float:
-    """The upper end of a cell's error bar."""
-    return float(cell["mean"] + (cell["sd"] if cell["n"] > 1 else 0))
-
-
-def _number(cell: "pd.Series[Any]") -> str:
-    return number(cell["mean"], cell["value"]) if cell["n"] else ""
-
-
-def _remark(cell: "pd.Series[Any]") -> str:
-    return ", ".join(remarks(cell))
-
-
-def _paint(tau: int) -> dict[str, Any]:
-    """How the bars of the τ with this number look; from the ninth on the colours come again, dotted."""
-    colour = COLOURS[tau % len(COLOURS)]
-    return {"facecolor": colour} if tau < len(COLOURS) else {"facecolor": "w", "edgecolor": colour, "hatch": "....."}
-
-
-def _draw(axes: Axes, at: float, cell: "pd.Series[Any] | None", tau: int, top: float, layout: Layout) -> None:
-    """One bar around `at`, or what stands in its place."""
-    width = layout.bar * 0.92
-    text: dict[str, Any] = {"ha": "center", "va": "bottom", "size": layout.size, "textcoords": "offset points"}
-    upright = text | {"rotation": 90}
-    if cell is None:
-        axes.annotate(NONE, (at, 0), (0, 1), color="0.4", **text)
-    elif cell["n"]:
-        axes.bar(at, cell["mean"], width, linewidth=0, **_paint(tau))
-        if cell["n"] > 1:
-            axes.errorbar(at, cell["mean"], cell["sd"], fmt="none", ecolor="0.1", elinewidth=0.7, capsize=1.5)
-        end = (at, _reach(cell))
-        if layout.upright:
-            axes.annotate("  ".join(filter(None, (_number(cell), _remark(cell)))), end, (0, 2), **upright)
-        else:
-            axes.annotate(_number(cell), end, (0, 2), **text)
-            axes.annotate(_remark(cell), end, (0, layout.size + 4), **upright)
-    elif cell["diverged"]:
-        colour = COLOURS[tau % len(COLOURS)]
-        axes.bar(at, top, width, facecolor="w", edgecolor=colour, hatch="//////", linewidth=0.6)
-        halo = [patheffects.withStroke(linewidth=2.4, foreground="w")]
-        axes.annotate(_remark(cell), (at, top / 2), (0, 0), path_effects=halo, **(upright | {"va": "center"}))
-    else:
-        axes.annotate(_remark(cell), (at, 0), (0, 2), color="0.4", **upright)
+    if name not in FIGURES:
+        raise BadInput(f"{name!r} is not a figure; valid: {', '.join(FIGURES)}")
+    return FIGURES[name](sweep, value, list(numbers))

@@ -37,7 +37,12 @@ def long(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def to_csv(cells: pd.DataFrame) -> str:
-    return long(cells).to_csv(index=False, lineterminator="\n")
+    return as_csv(long(cells))
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """The same text for the same table, with every digit of its numbers."""
+    return str(table.to_csv(index=False, lineterminator="\n"))
 
 
 def to_rich(grid: Grid) -> Table:

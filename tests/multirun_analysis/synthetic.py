@@ -10,20 +10,22 @@ from typing import Any
 
 import numpy as np
 
+from multirun_analysis.published import Number, protocol
 from taunode.runs.directory import Record, RunDirectory, SweepDirectory, to_yaml, write_json, write_text
 from taunode.runs.signature import signature
 
 ONE, INVERSE_SQRT = (1.0, 0.0), (1.0, 0.5)  # (scale, exponent)
-LABELS = {0.0: "", 0.25: "L^-1/4", 0.5: "L^-1/2", 1.0: "L^-1"}
+LABELS = {0.0: "", 0.25: "L^-1/4", 0.4: "L^-0.4", 0.5: "L^-1/2", 1.0: "L^-1"}
 PLANNED = "2026-01-01T00:00:00+00:00"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: its state, and the test error of its last epoch in percent."""
+    """How a run ended: its state, its last epoch's test error in percent, and the whole epochs before it diverged."""
 
     state: str = "done"
     error: float | None = None
+    whole: int = 1
 
 
 def configuration(
@@ -79,6 +81,18 @@ def configuration(
     }
 
 
+def protocol_of(number: Number, seed: int) -> dict[str, Any]:
+    """The frozen configuration of a run that can be compared with a published number."""
+    config: dict[str, Any] = dict.fromkeys(("arch", "tau", "dataset", "schedule", "embedding", "solver"))
+    for key, value in protocol(number).items():
+        group, _, name = key.partition(".")
+        if name:
+            config[group] = (config[group] or {}) | {name: value}
+        else:
+            config[key] = value
+    return config | {"seed": seed}
+
+
 def plausible(config: dict[str, Any]) -> Outcome:
     """Something like the paper: with BN, τ=1 suffers from depth; without BN it diverges, and all is a bit worse."""
     depth, norm, exponent = config["arch"]["depth"], config["arch"]["norm"], config["tau"]["exponent"]
@@ -115,8 +129,30 @@ def write_runs(
     sweep.runs.mkdir(exist_ok=True)
     for config in configs:
         sign = signature(config)
-        name = f"arch.depth={config['arch']['depth']},seed={config['seed']}-{sign[:8]}"
+        size = "depth" if "depth" in config["arch"] else "layers"
+        name = f"arch.{size}={config['arch'][size]},seed={config['seed']}-{sign[:8]}"
         write_run(sweep.run(name), config, sign, outcome(config))
+    return sweep
+
+
+def write_initialisations(path: Path, exponents: Sequence[float], seeds: Iterable[int] = (0, 1, 2)) -> SweepDirectory:
+    """The sweep of `forward_stability`: growth e^(0.3 L) for β = 0, L^(2 − 4β) between, bounded from 1/2 on."""
+    configs = [
+        configuration(depth, (1.0, exponent), "none", seed, epochs=1)
+        for depth, exponent, seed in itertools.product((20, 56, 110, 602), exponents, seeds)
+    ]
+    sweep = write_runs(path, configs)
+    for run in sweep:
+        config, record = run.read_config(), run.read_record()
+        config["schedule"] = {"_target_": "taunode.training.schedule.Initialisation", "batch_size": 4}
+        write_text(run.config, to_yaml(config))
+        exponent, blocks = config["tau"]["exponent"], record.facts["blocks"]
+        growth = np.exp(0.3 * blocks) if exponent == 0 else blocks ** max(2 - 4 * exponent, 0)
+        wobble = np.exp(0.1 * np.random.default_rng([config["seed"], blocks]).normal())
+        values = {"final_growth": float(growth * wobble), "final_stem_gradient": float(2 * growth / wobble)}
+        record.state, record.summary = "done", {"epochs": 0, "steps": 0, "seconds": 0.1, **values}
+        write_json(run.done, {"attempt": 1, "state": "done", "summary": record.summary})
+        write_json(run.record, record.to_json())
     return sweep
 
 
@@ -124,9 +160,6 @@ def write_run(run: RunDirectory, config: dict[str, Any], sign: str, outcome: Out
     """Write one run directory in the state that `outcome` says; one attempt, unless it is planned."""
     run.path.mkdir()
     epochs = config["schedule"]["epochs"]
-    blocks = (config["arch"]["depth"] - 2) // 2
-    scale, exponent = config["tau"]["scale"], config["tau"]["exponent"]
-    label = f"{scale:g}" if not exponent else LABELS[exponent] if scale == 1 else f"{scale:g}·{LABELS[exponent]}"
     record = Record(
         name=run.path.name,
         signature=sign,
@@ -134,13 +167,7 @@ def write_run(run: RunDirectory, config: dict[str, Any], sign: str, outcome: Out
         planned=PLANNED,
         command=None,
         overrides=[],
-        facts={
-            "tau": label,
-            "tau_value": scale * blocks**-exponent,
-            "blocks": blocks,
-            "parameters": 32_000 * blocks,
-            "steps_per_epoch": 22,
-        },
+        facts=facts(config),
         runtime={"device": "cpu", "threads": 1},
         attempts=[],
         summary={},
@@ -151,10 +178,26 @@ def write_run(run: RunDirectory, config: dict[str, Any], sign: str, outcome: Out
     write_json(run.record, record.to_json())
 
 
+def facts(config: dict[str, Any]) -> dict[str, Any]:
+    """What planning finds out."""
+    if config["tau"] is None:
+        return {"layers": config["arch"]["layers"], "parameters": 80_458}
+    blocks = (config["arch"]["depth"] - 2) // 2
+    scale, exponent = config["tau"]["scale"], config["tau"]["exponent"]
+    label = f"{scale:g}" if not exponent else LABELS[exponent] if scale == 1 else f"{scale:g}·{LABELS[exponent]}"
+    return {
+        "tau": label,
+        "tau_value": scale * blocks**-exponent,
+        "blocks": blocks,
+        "parameters": 32_000 * blocks,
+        "steps_per_epoch": 22,
+    }
+
+
 def write_attempt(run: RunDirectory, record: Record, epochs: int, outcome: Outcome) -> None:
     """Claim, metrics, timings, and the end of attempt 1, noted in `record`."""
     done = outcome.state == "done"
-    whole = {"done": epochs, "diverged": 1}.get(outcome.state, epochs // 2)
+    whole = {"done": epochs, "diverged": outcome.whole}.get(outcome.state, epochs // 2)
     final = 50.0 if outcome.error is None else outcome.error
     errors = write_epochs(run, 1, whole, epochs, final, noise(record.signature, epochs))
     run.link(1)

@@ -4,9 +4,10 @@ import subprocess
 import sys
 
 import pytest
-from synthetic import Outcome, configuration, write_runs
+from synthetic import Outcome, configuration, protocol_of, write_runs
 
 from multirun_analysis import command
+from multirun_analysis.published import published
 
 
 @pytest.fixture
@@ -75,6 +76,9 @@ def test_the_figure_and_the_csv_it_plots(tmp_path, call):
         (["table", "{sweep}", "--where", "arch.dept == 20"], "nearest: arch.depth"),
         (["table", "{sweep}", "--where", "arch.depth ="], "is not an expression"),
         (["figure", "{sweep}", "--where", "arch.depth > 999"], "has no run with arch.depth > 999"),
+        (["figure", "{sweep}", "bars"], "'bars' is not a figure; valid: error-depth, curves, forward-stability"),
+        (["figure", "{sweep}", "forward-stability"], "needs runs with schedule=initialisation"),
+        (["figure", "{sweep}", "--where", 'arch.norm == "none"', "--paper"], "has a published number"),
         (["table", "{sweep}", "--output", "{empty}/table.doc"], "one of .csv, .md, .tex"),
         (["table", "{sweep}", "--output", "{empty}/table.md", "--format", "csv"], "is markdown, but --format says csv"),
         (["table", "{sweep}", "--format", "html"], "'text', 'csv', 'markdown', 'latex'"),
@@ -94,6 +98,45 @@ def test_bad_input_is_one_line_and_writes_nothing(grid_sweep, tmp_path, call, ar
     assert says in err
     assert err.count("\n") == 1
     assert files_of(grid_sweep) | files_of(tmp_path) == before
+
+
+def test_the_figure_beside_the_papers(tmp_path, call):
+    numbers = [number for number in published() if number.figure in ("tau-cifar-depth", "flow-1a")]
+    for number in (numbers[0], numbers[-1]):
+        path = tmp_path / number.figure
+        sweep = write_runs(path, [protocol_of(number, 0)], lambda _: Outcome(error=3.0)).path
+        code, out, _ = call("figure", sweep, "--paper")
+        assert code == 0
+        name = "error-depth" if number is numbers[0] else "curves"
+        assert out.splitlines()[0] == str(path / "figures" / f"{name}.png")
+        named = call("figure", sweep, name, "--paper", "--output", tmp_path / "named")
+        assert (tmp_path / "named.png").read_bytes() == (path / "figures" / f"{name}.png").read_bytes()
+        assert named[0] == 0
+
+
+def test_verify_says_a_line_a_number_and_fails_where_one_differs(tmp_path, call):
+    number = next(number for number in published() if number.figure == "flow-1a")
+    configs = [protocol_of(number, seed) for seed in range(3)]
+    near = write_runs(tmp_path / "near", configs, lambda _: Outcome(error=2.1)).path
+    far = write_runs(tmp_path / "far", configs, lambda _: Outcome(error=9.0)).path
+    code, out, err = call("verify", near)
+    assert (code, err) == (0, "")
+    first = out.splitlines()[1]
+    assert first.split("  ")[:2] == ["flow-1a", "RkhsNode layers=5 channels=32 passes=0"]
+    for text in ("2.10 ± 0.00 (n=3)", "2.14 ± 0.16 (n=20)", "-0.04", "reproduced"):
+        assert text in first
+    assert out.splitlines()[-1] == "2 reproduced, 10 not run"
+    code, out, err = call("verify", far)
+    assert (code, err) == (1, "")
+    assert out.splitlines()[-1] == "2 differs, 10 not run"
+    assert len(call("verify", far, "--all")[1].splitlines()) > 60
+    assert call("verify", far, "--where", "seed < 2")[0] == 0
+
+
+def test_verify_of_networks_that_nobody_published_is_bad_input(tmp_path, call):
+    code, out, err = call("verify", write_runs(tmp_path / "s", [configuration(depth=26)]).path)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "experiments that have: cifar_depth_bn, mnist_fig1a" in err
 
 
 def test_two_cells_at_one_place_are_bad_input(tmp_path, call):
@@ -141,13 +184,14 @@ def imported_by(*arguments):
     return set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["table", "--help"], ["figure", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["table", "--help"], ["figure", "--help"], ["verify", "--help"]])
 def test_help_imports_nothing_heavy(arguments):
     assert imported_by(*arguments) == set()
 
 
 def test_a_table_needs_no_matplotlib_and_a_figure_no_torch(grid_sweep, tmp_path):
     assert imported_by("table", grid_sweep) == {"pandas", "numpy"}
+    assert imported_by("verify", grid_sweep) == {"pandas", "numpy"}
     assert imported_by("figure", grid_sweep, "--output", tmp_path / "figure") == {"pandas", "numpy", "matplotlib"}
 
 
