@@ -1,10 +1,15 @@
 """Turn Hydra's refusals into one line that names what was typed and what would be valid, nearest first."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from taunode.build import PARTS, takes
 from taunode.errors import BadInput, nearest
 from taunode.launch.compose import Composer, keys
 from taunode.launch.freeze import first_line
@@ -29,7 +34,7 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer | Non
             return BadInput(f"{text}: several values; a sweep needs -m")
         key = override.key_or_group
         if composer.loader.repository.group_exists(key):
-            options = composer.loader.get_group_options(key)
+            options = _options(composer, key)
             one = [text.partition("=")[2]]
             values = list(override.sweep_string_iterator()) if override.is_discrete_sweep() else one
             for value in values:
@@ -38,9 +43,9 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer | Non
                         return BadInput(f"{text}: {key} has no options yet; it must stay null")
                     return BadInput(f"{text}: no option {value!r} of {key}; valid: {nearest(value, options)}")
         elif not override.is_add() and not override.is_force_add():
-            known = keys(composer.master if override.is_hydra_override() else composer.compose([]))
-            if key not in known:
-                return BadInput(f"{text}: unknown key {key!r}; nearest: {nearest(key, known, show=6)}")
+            for config in [composer.master] if override.is_hydra_override() else _chosen(overrides, composer):
+                if key not in keys(config):
+                    return BadInput(f"{text}: {_unknown(key, config)}")
     cause: BaseException | None = error
     while cause is not None:  # one of our own plugins refused, and Hydra wrapped it
         if isinstance(cause, BadInput):
@@ -49,6 +54,43 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer | Non
     if isinstance(error, OmegaConfBaseException):
         return BadInput(first_line(error))
     return BadInput(_first_line(error))
+
+
+def _options(composer: Composer, group: str) -> list[str]:
+    """The options of a group, and of the groups inside it: `digits_depth_tau`, `small/mnist_fig2`."""
+    inside = composer.loader.get_group_options(group, ObjectType.GROUP)
+    nested = [f"{name}/{option}" for name in inside for option in _options(composer, f"{group}/{name}")]
+    return [*composer.loader.get_group_options(group), *nested]
+
+
+def _chosen(overrides: Sequence[str], composer: Composer) -> Iterator[DictConfig]:
+    """The configurations of the command's options alone, one for each combination of those it sweeps over."""
+    groups = [override for override in composer.parse(overrides) if _is_choice(override, composer)]
+    values = [
+        override.sweep_string_iterator() if override.is_discrete_sweep() else [override.get_value_string()]
+        for override in groups
+    ]
+    for combination in itertools.product(*values):
+        try:
+            yield composer.compose([f"{group.key_or_group}={v}" for group, v in zip(groups, combination, strict=True)])
+        except Refusal:
+            yield composer.compose([])
+
+
+def _is_choice(override: Override, composer: Composer) -> bool:
+    is_group = composer.loader.repository.group_exists(override.key_or_group)
+    return is_group and not (override.is_hydra_override() or override.is_add() or override.is_delete())
+
+
+def _unknown(key: str, config: DictConfig) -> str:
+    """Why a configuration has no such key."""
+    group = key.partition(".")[0]
+    if group in PARTS and config.get(group) is None and config.get("arch") is not None:
+        name = config.arch._target_.rpartition(".")[2]
+        if group not in takes(config.arch):
+            return f"{name} takes no {group}, so {group} is null and has no keys"
+        return f"{group} is null and has no keys; choose one of its options, which {name} takes"
+    return f"unknown key {key!r}; nearest: {nearest(key, keys(config), show=6)}"
 
 
 def _first_line(error: BaseException) -> str:

@@ -11,11 +11,13 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from taunode.launch.submission import InSlurm, sweep_of
 from taunode.runs.claim import look
 from taunode.runs.directory import RunDirectory, SweepDirectory
 from taunode.runs.state import BROKEN, RESULTS, State
 
 COLOURS = {
+    State.QUEUED: "blue",
     State.RUNNING: "cyan",
     State.DONE: "green",
     State.DIVERGED: "magenta",
@@ -26,7 +28,7 @@ COLOURS = {
 
 @dataclass(frozen=True)
 class Status:
-    """One run as a watcher sees it; errors in percent, null while there is none."""
+    """One run as a watcher sees it; errors in percent and seconds left, null where there are none to tell."""
 
     name: str
     state: State
@@ -35,6 +37,7 @@ class Status:
     test_error: float | None
     attempts: int
     note: str
+    seconds_left: float | None = None
 
     @property
     def objective(self) -> float:
@@ -50,31 +53,53 @@ class Status:
             Text(self.state, style=COLOURS.get(self.state, "")),
             epochs,
             error,
+            "" if self.seconds_left is None else duration(self.seconds_left),
             str(self.attempts),
             self.note,
         ]
 
 
-def status(run: RunDirectory) -> Status:
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min`, `3.4 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def status(run: RunDirectory, slurm: InSlurm | None = None) -> Status:
     """Look at a run: its record, and the tables of a run at work.
 
     Raises:
         BadInput: it cannot be read.
     """
-    record, seen, state = look(run)
+    slurm = slurm or InSlurm()
+    record, seen, state = look(run, slurm.queue, run.path.name in slurm.queued)
     attempt = seen.attempt or {}
     summary = (seen.done or {}).get("summary", {})
     epoch, error = summary.get("epochs", 0), summary.get("final_test_error")
     if seen.done is None:
         epoch, error = _last_epoch(run, seen.attempts)
-    note = ""
+    note, left, epochs = "", None, record.facts.get("epochs_planned")
     if state in (State.RUNNING, State.STALLED):
-        note = f"on {attempt['owner']['host']}, pid {attempt['owner']['pid']}"
+        owner = attempt["owner"]
+        where = f"pid {owner['pid']}" if owner["slurm"] is None else f"job {owner['slurm']['job']}"
+        note = f"on {owner['host']}, {where}"
+        left = _seconds_left(run, seen.attempts, epochs)
     elif state is State.DIVERGED:
         note = f"in epoch {summary.get('diverged_epoch')}"
     elif state is not State.DONE:
         note = str(attempt.get("end", ""))
-    return Status(record.name, state, epoch, record.facts.get("epochs_planned"), error, seen.attempts, note)
+    return Status(record.name, state, epoch, epochs, error, seen.attempts, note, left)
+
+
+def _seconds_left(run: RunDirectory, attempt: int, epochs: int | None) -> float | None:
+    """What the remaining epochs take if they take as long as the ones before did."""
+    try:
+        with open(run.timings(attempt), newline="") as file:
+            seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+    except (FileNotFoundError, KeyError, ValueError):
+        return None
+    return sum(seconds) / len(seconds) * (epochs - len(seconds)) if seconds and epochs else None
 
 
 def _last_epoch(run: RunDirectory, attempt: int) -> tuple[int, float | None]:
@@ -83,7 +108,10 @@ def _last_epoch(run: RunDirectory, attempt: int) -> tuple[int, float | None]:
             rows: list[dict[str, Any]] = list(csv.DictReader(file))
     except FileNotFoundError:
         return 0, None
-    return (int(rows[-1]["epoch"]), float(rows[-1]["test_error"])) if rows else (0, None)
+    if not rows:
+        return 0, None
+    error = rows[-1].get("test_error")  # none where nothing is trained
+    return int(rows[-1]["epoch"]), None if error is None else float(error)
 
 
 def counts(states: Counter[State]) -> Text:
@@ -96,7 +124,7 @@ def table(rows: list[Status], title: str) -> Table:
     """Runs as a table for a terminal."""
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     made.add_column("run", overflow="fold")
-    for name in ("state", "epoch", "test error %", "attempts"):
+    for name in ("state", "epoch", "test error %", "left", "attempts"):
         made.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
     made.add_column("note", overflow="fold")
     for row in rows:
@@ -133,8 +161,10 @@ class Watch:
 
     def __init__(self, root: Path, runs: list[RunDirectory]) -> None:
         self.root, self.interrupted = root, False
+        self._sweep = sweep_of(root)
         self._runs = {run.path.name: run for run in runs}
-        self._seen = {name: status(run) for name, run in self._runs.items()}
+        slurm = InSlurm.of(self._sweep)
+        self._seen = {name: status(run, slurm) for name, run in self._runs.items()}
         self._due = 0.0
 
     def is_due(self) -> bool:
@@ -145,9 +175,10 @@ class Watch:
         """The runs whose state has changed since the last look."""
         began = time.monotonic()
         changed = []
+        slurm = InSlurm.of(self._sweep)
         for name, old in self._seen.items():
             if old.state not in RESULTS:
-                new = status(self._runs[name])
+                new = status(self._runs[name], slurm)
                 if new.state is not old.state:
                     changed.append(new)
                 self._seen[name] = new
@@ -170,6 +201,10 @@ class Watch:
                 done = sum(seen.state in RESULTS for seen in self._seen.values())
                 note = f" ({new.note})" if new.note else ""
                 print(f"[{done}/{len(self._seen)}] {new.name}: {new.state}{note}{error}", flush=True)
+
+    def states(self) -> set[State]:
+        """The states at the last look."""
+        return {seen.state for seen in self._seen.values()}
 
     def outcome(self) -> Outcome:
         self.look()

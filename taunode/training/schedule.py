@@ -1,9 +1,9 @@
-"""The schedule: how long, in what batches and at which learning rate a network is trained by SGD."""
+"""The schedule: how long, in what batches and at which learning rate a network is trained by SGD, if at all."""
 
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from taunode.errors import BadInput
 
@@ -69,3 +69,20 @@ class Steps(Schedule):
         if self.warmup_epochs > 0:
             rate *= min(1.0, (epoch + fraction) / self.warmup_epochs)
         return rate
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Initialisation:
+    """No training: features and gradients of the network as it was drawn (`taunode.training.stability`).
+
+    Attributes:
+        batch_size: random images that they are measured with, at least 1.
+    """
+
+    epochs: ClassVar[int] = 0
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise BadInput(f"schedule.batch_size must be at least 1, got {self.batch_size}")

@@ -11,6 +11,7 @@ import torch
 
 from taunode.models.resnet import CifarResNet
 from taunode.models.tau import PowerLaw
+from taunode.training.stability import measure
 
 SEEDS = range(3)
 
@@ -30,13 +31,14 @@ def net_and_images(depth, norm, exponent, seed):
     return net.double(), torch.randn(4, 3, 16, 16, dtype=torch.float64)
 
 
-@torch.no_grad()
+def stability(depth, norm, exponent, seed):
+    net, images = net_and_images(depth, norm, exponent, seed)
+    return measure(net, images, torch.randn(4, 10, dtype=torch.float64))
+
+
 def log_growth(depth, exponent, seed):
     """log RMS(last stage)/RMS(stem) without normalisation."""
-    net, images = net_and_images(depth, "none", exponent, seed)
-    stem = net.stem(images)
-    last = net.stages(stem)
-    return 0.5 * math.log(last.square().mean() / stem.square().mean())
+    return math.log(stability(depth, "none", exponent, seed).growth)
 
 
 def slope_per_block(exponent):
@@ -60,10 +62,7 @@ def test_features_grow_more_slowly_the_larger_the_exponent():
 
 def log_stem_gradient(depth, exponent, seed):
     """log of the gradient's norm at the stem's convolution, for a random linear read-out of the logits, with BN."""
-    net, images = net_and_images(depth, "batch", exponent, seed)
-    logits = net(images)
-    (logits * torch.randn_like(logits)).sum().backward()
-    return math.log(net.stem.conv.weight.grad.norm())
+    return math.log(stability(depth, "batch", exponent, seed).stem_gradient)
 
 
 def gradient_ratio(exponent):

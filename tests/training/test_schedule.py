@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from taunode.errors import BadInput
+from taunode.training.schedule import Initialisation
 from training.small import steps
 
 
@@ -61,3 +62,9 @@ def test_what_cannot_be_is_refused_with_key_and_value(key: str, value: Any) -> N
         steps(**{key: value})
     assert f"schedule.{key}" in str(caught.value)
     assert str(value) in str(caught.value)
+
+
+def test_without_training_there_is_still_a_batch() -> None:
+    assert Initialisation(batch_size=4).epochs == 0
+    with pytest.raises(BadInput, match=r"schedule\.batch_size must be at least 1, got 0"):
+        Initialisation(batch_size=0)

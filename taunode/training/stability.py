@@ -1,0 +1,102 @@
+"""Forward stability: what depth and τ do to features and gradients before any training.
+
+Zhang, Yu, Yi, Chen, Liu, "Convergence Theory of Learning Over-parameterized ResNet: A Full Characterization"
+(arXiv 1903.07120): with τ = 1/√L the size of features and gradients is bounded whatever L, with τ = L^−β and β < 1/2
+both grow without bound, and 1/2 is sharp. Without normalisation it shows in the features too, with it in the gradient.
+"""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from taunode.models.network import Network
+from taunode.models.tau_resnet import TauResNet
+from taunode.training.checkpoint import Files
+from taunode.training.schedule import Initialisation
+from taunode.training.stopwatch import peak_memory
+
+
+@dataclass(frozen=True)
+class Stability:
+    """Of one network and one batch.
+
+    Attributes:
+        growth: RMS of the last stage's output over RMS of the stem's.
+        stem_gradient: Euclidean norm of the gradient at the stem's convolution, for a random linear read-out N(0, 1)
+            of the logits, summed over the batch.
+    """
+
+    growth: float
+    stem_gradient: float
+
+    @property
+    def is_finite(self) -> bool:
+        return math.isfinite(self.growth) and math.isfinite(self.stem_gradient)
+
+
+def measure(network: TauResNet, images: Tensor, readout: Tensor) -> Stability:
+    """Growth and gradient of a network as it is.
+
+    Args:
+        images: (batch, channels, height, width), of the network's precision.
+        readout: (batch, classes), what the logits are multiplied by.
+    """
+    sizes: dict[nn.Module, float] = {}
+
+    def note(module: nn.Module, inputs: object, output: Tensor) -> None:
+        sizes[module] = output.detach().double().square().mean().sqrt().item()
+
+    last = list(network.stages[-1].children())[-1]
+    hooks = [module.register_forward_hook(note) for module in (network.stem, last)]
+    try:
+        read = (network(images) * readout).sum()
+        (gradient,) = torch.autograd.grad(read, [network.stem.get_parameter("conv.weight")])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Stability(sizes[last] / sizes[network.stem], gradient.double().norm().item())
+
+
+def look(
+    network: Network,
+    schedule: Initialisation,
+    data: Mapping[str, Any],
+    seed: int,
+    precision: Literal["fp32", "bf16", "fp64"],
+    device: torch.device,
+    files: Files,
+) -> dict[str, Any]:
+    """A run of `schedule=initialisation`: images N(0, 1) instead of a data set's, one row of metrics, no weights.
+
+    Args:
+        data: the data set's shape: `channels`, `image_size`, `classes`.
+        seed: of images and read-out.
+
+    Returns:
+        The summary: `final_growth`, `final_stem_gradient`; with `diverged_epoch` 0 where `precision` cannot hold them.
+    """
+    assert isinstance(network, TauResNet)  # planning has seen to it
+    began = time.monotonic()
+    dtype = torch.float64 if precision == "fp64" else torch.float32
+    generator = torch.Generator().manual_seed(seed)
+    shape = (schedule.batch_size, data["channels"], data["image_size"], data["image_size"])
+    images = torch.randn(shape, dtype=torch.float64, generator=generator)
+    readout = torch.randn(schedule.batch_size, data["classes"], dtype=torch.float64, generator=generator)
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        found = measure(network.to(dtype), images.to(device, dtype), readout.to(device, dtype))
+    seconds = time.monotonic() - began
+    timing = {
+        "epoch": 0,
+        "seconds": round(seconds, 4),
+        "images_per_second": round(schedule.batch_size / seconds, 1),
+        "peak_memory_mb": round(peak_memory() / 2**20, 1),
+    }
+    files.tables([{"epoch": 0, **asdict(found)}], [timing])
+    summary = {"epochs": 0, "steps": 0, "seconds": round(seconds, 3)}
+    summary |= {f"final_{name}": value for name, value in asdict(found).items()}
+    return summary if found.is_finite else summary | {"diverged_epoch": 0, "diverged_step": 0}
