@@ -20,7 +20,7 @@ from taunode.errors import BadInput, nearest
 if TYPE_CHECKING:
     from taunode.data.sets import DataSet
     from taunode.models.network import Network
-    from taunode.training.schedule import Schedule
+    from taunode.training.schedule import Initialisation, Schedule
 
 
 PARTS = frozenset({"tau", "solver", "embedding"})  # groups that some networks are built from; null for the others
@@ -152,9 +152,9 @@ def data_set(config: Mapping[str, Any]) -> "DataSet":
     return built
 
 
-def schedule(config: Mapping[str, Any]) -> "Schedule":
+def schedule(config: Mapping[str, Any]) -> "Schedule | Initialisation":
     """The schedule of a configuration; imports no torch."""
-    built: Schedule = instantiate(config["schedule"], "schedule")
+    built: Schedule | Initialisation = instantiate(config["schedule"], "schedule")
     return built
 
 

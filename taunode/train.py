@@ -22,12 +22,12 @@ Examples
 
 
 def options(directory: Path) -> dict[str, str]:
-    """The options of a group: name → what the first line of its file says."""
+    """The options of a group, and of the groups inside it: name → what the first line of its file says."""
     found = {}
-    for file in sorted(directory.glob("*.yaml"), key=lambda file: (len(file.stem), file.stem)):
+    for file in sorted(directory.rglob("*.yaml"), key=lambda file: (len(file.parts), len(file.stem), file.stem)):
         lines = file.read_text(encoding="utf-8").splitlines()
         comments = (line.lstrip("# ") for line in lines if line.startswith("#") and not line.startswith("# @"))
-        found[file.stem] = next(comments, "")
+        found[file.relative_to(directory).with_suffix("").as_posix()] = next(comments, "")
     return found
 
 
@@ -61,7 +61,7 @@ def help_text() -> str:
         width = max((len(name) for name in found), default=0)
         lines += [f"    {name:{width}}  {what}".rstrip() for name, what in found.items()]
     lines += [
-        "  Keys of every group: taunode --cfg job. Beside the groups: seed, precision (fp32, bf16),",
+        "  Keys of every group: taunode --cfg job. Beside the groups: seed, precision (fp32, bf16, fp64),",
         "  hydra.run.dir (of one run), hydra.sweep.dir (of a sweep).",
         "",
         EXAMPLES,

@@ -16,12 +16,20 @@ ROOT = Path(__file__).parents[1]
 # What a part may import of this package; a part may always import itself and taunode.errors.
 BELOW: dict[str, tuple[str, ...]] = {
     "taunode.errors": (),
+    "taunode.orphan": (),
     "taunode.models": (),
-    "taunode.data": (),
+    "taunode.data": ("taunode.orphan",),
     "taunode.training": ("taunode.models", "taunode.data"),
     "taunode.build": ("taunode.models", "taunode.data", "taunode.training"),
-    "taunode.runs": ("taunode.build", "taunode.training", "taunode.models", "taunode.data"),
-    "taunode.launch": ("taunode.runs", "taunode.build", "taunode.training", "taunode.models", "taunode.data"),
+    "taunode.runs": ("taunode.build", "taunode.training", "taunode.models", "taunode.data", "taunode.orphan"),
+    "taunode.launch": (
+        "taunode.runs",
+        "taunode.build",
+        "taunode.training",
+        "taunode.models",
+        "taunode.data",
+        "taunode.orphan",
+    ),
     "taunode.api": ("taunode.launch", "taunode.runs", "taunode.build", "taunode.training"),
     "taunode.train": ("taunode.launch", "taunode.runs"),
     "taunode": ("taunode.api",),
@@ -33,7 +41,18 @@ BELOW: dict[str, tuple[str, ...]] = {
     ),
 }
 HYDRA = ("taunode.launch", "taunode.train", "taunode.api")
-LIGHT = ("errors", "build", "data.sets", "runs.directory", "runs.state", "runs.where", "runs.signature", "runs.claim")
+LIGHT = (
+    "errors",
+    "orphan",
+    "build",
+    "data.sets",
+    "data.imagenet",
+    "runs.directory",
+    "runs.state",
+    "runs.where",
+    "runs.signature",
+    "runs.claim",
+)
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -16,8 +16,14 @@ from taunode.errors import BadInput
 Arrays = dict[str, NDArray[Any]]
 
 
-def cached(directory: Path, key: str, build: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
-    """The arrays of entry `key` in `directory`, memory-mapped; `build` makes them when the entry is absent or damaged.
+def cached(
+    directory: Path,
+    key: str,
+    build: Callable[[], Mapping[str, NDArray[Any]]],
+    is_current: Callable[[Arrays], bool] = lambda arrays: True,
+) -> Arrays:
+    """The arrays of entry `key` in `directory`, memory-mapped; `build` makes them when the entry is absent or damaged,
+    or not `is_current`.
 
     Of several processes that ask at once one builds, the others wait for it. The arrays are mapped copy-on-write:
     they can be handed to torch without a copy, all processes share the memory, and nobody can change the entry.
@@ -25,13 +31,13 @@ def cached(directory: Path, key: str, build: Callable[[], Mapping[str, NDArray[A
     """
     entry = directory / key
     arrays = _mapped(entry)  # needs no lock, so that a finished cache may lie on a read-only disk
-    if arrays is not None:
+    if arrays is not None and is_current(arrays):
         return arrays
     with ExitStack() as stack:
         with _writing(directory):
             stack.enter_context(locked(directory / f"{key}.lock"))
         arrays = _mapped(entry)
-        if arrays is None:
+        if arrays is None or not is_current(arrays):
             built = build()
             with _writing(directory):
                 _write(entry, built)

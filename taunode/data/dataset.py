@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from taunode.data.images import Splits, check_holdout
 from taunode.errors import BadInput
@@ -20,6 +20,8 @@ class DataSet(ABC):
     `fingerprint` stands for the data in a run's signature; `facts` fills it in. Raises `BadInput` for values that no
     data could agree with.
     """
+
+    top5: ClassVar[bool] = False  # whether the error of the five best answers is reported, too
 
     name: str
     channels: int | None
@@ -43,24 +45,24 @@ class DataSet(ABC):
             raise BadInput(f"dataset.std={self.std}; valid: positive numbers, one a channel or one for all")
 
     @abstractmethod
-    def facts(self, root: Path) -> dict[str, Any]:
+    def facts(self, root: Path, cache: Path | None = None) -> dict[str, Any]:
         """What completes the configuration when a run is planned: channels, image_size, classes, fingerprint.
 
-        Quick: nothing is downloaded or decoded. `root`: the data root. Raises `BadInput` when the configuration does
-        not fit the data.
+        Quick: nothing is downloaded or decoded. `root`: the data root; `cache`: the folder that keeps the index of
+        large data sets. Raises `BadInput` when the configuration does not fit the data.
         """
 
     def prepare(self, root: Path, cache: Path | None = None) -> None:
         """Makes everything ready that `load` needs, once, before any run is written.
 
-        Downloads what is missing under `root`, and checks the data whole; `cache`: the folder that keeps decoded
-        images. Raises `BadInput` when the data cannot be had or are damaged.
+        Downloads what is missing under `root`, and checks the data: whole if they will lie in memory. `cache`: the
+        folder that keeps decoded images. Raises `BadInput` when the data cannot be had or are damaged.
         """
-        self.facts(root)
+        self.facts(root, cache)
 
     @abstractmethod
     def load(self, root: Path, cache: Path) -> Splits:
-        """The images; downloads nothing. Raises `BadInput` as `facts` and `prepare` do."""
+        """The images, or the files they are in; downloads nothing. Raises `BadInput` as `facts` and `prepare` do."""
 
     def _agreed(
         self, *, channels: int, image_size: int, classes: int, train_images: int, fingerprint: str

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from taunode.data.folder import Index, reading
+from taunode.data.files import File, reading
+from taunode.data.folder import Index
 from taunode.errors import BadInput
 
 MODES = {1: "L", 3: "RGB"}
@@ -44,9 +45,9 @@ def common_size(indexes: Sequence[Index]) -> int:
     """Height and width of the first image of each index; raises `BadInput` when they differ or are not square."""
     sizes = {}
     for index in indexes:
-        title = f"{index.source}/{index.files[0].name}"
+        title = index.files.title(0)
         with reading(index.source) as read:
-            sizes[title] = _open(read, title, index.files[0].name).size
+            sizes[title] = open_image(read, title, index.files.file(0)).size
     (title, (width, height)), *others = sizes.items()
     if width != height:
         raise BadInput(f"{title} has {width} × {height} pixels; images must be square")
@@ -119,23 +120,32 @@ def _decode_part(index: Index, pixels: NDArray[np.uint8], part: slice) -> None:
     channels, size = pixels.shape[1:3]
     with reading(index.source) as read:
         for number in range(part.start, part.stop):
-            file = index.files[number].name
-            title = f"{index.source}/{file}"
-            image = _open(read, title, file)
+            title = index.files.title(number)
+            image = open_image(read, title, index.files.file(number))
             if image.size != (size, size):
-                raise _several_sizes(f"{index.source}/{index.files[0].name}", (size, size), title, image.size)
-            if image.mode.startswith(("I", "F")):
-                raise BadInput(f"{title} has pixels of more than 8 bits (mode {image.mode}); valid: 8 bits a channel")
-            try:
-                array = np.asarray(image.convert(MODES[channels]))
-            except DAMAGE as fault:
-                raise BadInput(f"{title} is damaged: {fault}") from fault
+                raise _several_sizes(index.files.title(0), (size, size), title, image.size)
+            array = np.asarray(converted(image, title, MODES[channels]))
             pixels[number] = array.reshape(size, size, channels).transpose(2, 0, 1)
 
 
-def _open(read: Callable[[str], bytes], title: str, name: str) -> Image.Image:
+def open_image(read: Callable[[File], bytes], title: str, file: File) -> Image.Image:
+    """The image in a file, of which only the header has been decoded.
+
+    `read`: of `reading`. Raises `BadInput`, with the `title`, when it is damaged or no image.
+    """
     try:
-        return Image.open(io.BytesIO(read(name)))
+        return Image.open(io.BytesIO(read(file)))
+    except DAMAGE as fault:
+        raise BadInput(f"{title} is damaged: {fault}") from fault
+
+
+def converted(image: Image.Image, title: str, mode: str) -> Image.Image:
+    """The image decoded, in `mode` L or RGB; raises `BadInput` when it is damaged or not 8 bits deep."""
+    if image.mode.startswith(("I", "F")):
+        raise BadInput(f"{title} has pixels of more than 8 bits (mode {image.mode}); valid: 8 bits a channel")
+    try:
+        image.load()
+        return image if image.mode == mode else image.convert(mode)
     except DAMAGE as fault:
         raise BadInput(f"{title} is damaged: {fault}") from fault
 

@@ -7,12 +7,12 @@ over, and so is one folder around all class folders (`train/airplane/0000.jpg`).
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from pathlib import Path
 
+from taunode.data.files import File, Files
 from taunode.errors import BadInput, nearest
 
 ENDINGS = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"))
@@ -20,33 +20,18 @@ TEST_NAMES = ("validation", "val", "test")
 ENCRYPTED = 0x1  # of a zip member's flag bits
 
 
-class File(NamedTuple):
-    """One image: its name within the source, its length in bytes, and a stamp that changes with its contents
-    (a folder: the time of modification in nanoseconds; a zip: the CRC-32)."""
-
-    name: str
-    size: int
-    stamp: int
-
-
 @dataclass(frozen=True)
 class Index:
-    """The images of one split, sorted: `names[i]` (`class/image`) is the image in `files[i]`, of class `labels[i]`."""
+    """The images of one split, sorted by class and name. `digest`: a hash of their names (`class/image`) and lengths,
+    the same for a folder and its zip."""
 
-    source: Path
+    files: Files
     classes: list[str]
-    names: list[str]
-    files: list[File]
-    labels: list[int]
+    digest: str
 
-    def digest(self) -> str:
-        """A hash of the names and lengths: the same for a folder and its zip."""
-        lines = (f"{name}\0{file.size}\n" for name, file in zip(self.names, self.files, strict=True))
-        return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
-
-    def stamps(self) -> str:
-        """A hash of the stamps: another one when the contents of a file may be others."""
-        return hashlib.sha256(repr([file.stamp for file in self.files]).encode()).hexdigest()
+    @property
+    def source(self) -> Path:
+        return self.files.source
 
 
 def find_split(root: Path, given: str, key: str) -> Path:
@@ -70,8 +55,8 @@ def find_test_split(train: Path) -> Path:
         if (found := _folder_or_zip(path)) is not None:
             return found
     raise BadInput(
-        f"no test split beside {train}: looked for {', '.join(TEST_NAMES)}, as a folder or .zip, in {train.parent}; "
-        "set dataset.test"
+        f"no test split beside {train}: looked for {', '.join(TEST_NAMES)}, as a folder or .zip; there are: "
+        f"{nearest(TEST_NAMES[0], os.listdir(train.parent))}; set dataset.test"
     )
 
 
@@ -85,26 +70,39 @@ def _folder_or_zip(path: Path) -> Path | None:
 def read_index(source: Path) -> Index:
     """Raises `BadInput` when a zip is corrupt or encrypted, or there are not at least two class folders with images."""
     listed = _list_folder(source) if source.is_dir() else _list_zip(source)
-    images = [(PurePosixPath(file.name).parts, file) for file in listed]
-    images = [(parts, file) for parts, file in images if _is_image(parts)]
+    images = [(name, file) for name, file in ((_plain(file.name), file) for file in listed) if _is_image(name)]
     if not images:
         raise BadInput(f"{source} holds no images; expected <class>/<image>, with {' '.join(sorted(ENDINGS))}")
-    inside = [(parts, file) for parts, file in images if len(parts) > 1]
-    if len({parts[0] for parts, _ in inside}) == 1 and all(len(parts) > 2 for parts, _ in inside):
-        inside = [(parts[1:], file) for parts, file in inside]
-    classes = sorted({parts[0] for parts, _ in inside})
+    inside = [(name, file) for name, file in images if "/" in name]
+    tops = {name.partition("/")[0] for name, _ in inside}
+    if len(tops) == 1 and all(name.count("/") > 1 for name, _ in inside):
+        inside = [(name.partition("/")[2], file) for name, file in inside]
+        tops = {name.partition("/")[0] for name, _ in inside}
+    classes = sorted(tops)
     if len(classes) < 2:
         only = f"only the class folder {classes[0]!r}" if classes else "images but no class folders"
         raise BadInput(f"{source} holds {only}; expected at least two: <class>/<image>")
-    inside.sort()
+    inside.sort(key=lambda item: item[0].replace("/", "\0"))  # folder by folder: "/" before every other character
     label = {name: number for number, name in enumerate(classes)}
-    return Index(
-        source,
-        classes,
-        names=["/".join(parts) for parts, _ in inside],
-        files=[file for _, file in inside],
-        labels=[label[parts[0]] for parts, _ in inside],
-    )
+    labels = [label[name.partition("/")[0]] for name, _ in inside]
+    lines = "".join([f"{name}\0{file.size}\n" for name, file in inside])
+    digest = hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
+    return Index(Files.of(source, [file for _, file in inside], labels), classes, digest)
+
+
+def read_splits(root: Path, train: str, test: str | None, read: Callable[[Path], Index]) -> list[Index]:
+    """The indexes, by `read`, of the training and the test split that a configuration names (`test` null: the one
+    beside `train`); raises `BadInput` when one is missing or they have different classes."""
+    found = find_split(root, train, "dataset.train")
+    beside = find_test_split(found) if test is None else find_split(root, test, "dataset.test")
+    indexes = [read(found), read(beside)]
+    check_classes(*indexes)
+    return indexes
+
+
+def fingerprint(indexes: Sequence[Index]) -> str:
+    """What stands for the splits in a run's signature: the same for folders and their zips."""
+    return f"folder-1-{hashlib.sha256(''.join(index.digest for index in indexes).encode()).hexdigest()[:32]}"
 
 
 def check_classes(train: Index, test: Index) -> None:
@@ -119,21 +117,32 @@ def check_classes(train: Index, test: Index) -> None:
         raise BadInput(f"the splits have different classes: {'; '.join(told)}")
 
 
-def _is_image(parts: tuple[str, ...]) -> bool:
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and PurePosixPath(parts[-1]).suffix.lower() in ENDINGS
+def _plain(name: str) -> str:
+    """`./train//cat/1.png` as `train/cat/1.png`."""
+    if "//" in name or "./" in name or name.startswith("/"):
+        return "/".join(part for part in name.split("/") if part not in ("", "."))
+    return name
+
+
+def _is_image(name: str) -> bool:
+    hidden = name.startswith((".", "__MACOSX/")) or "/." in name or "/__MACOSX/" in name
+    return not hidden and name[name.rfind(".") :].lower() in ENDINGS
 
 
 def _list_folder(folder: Path) -> Iterator[File]:
-    def unreadable(fault: OSError) -> None:
-        raise BadInput(f"{fault.filename} cannot be read: {fault.strerror}") from fault
-
-    for directory, _, names in os.walk(folder, onerror=unreadable, followlinks=True):
-        for name in names:
-            path = Path(directory, name)
-            if path.is_file():
-                stat = path.stat()
-                yield File(path.relative_to(folder).as_posix(), stat.st_size, stat.st_mtime_ns)
+    waiting = [""]
+    while waiting:
+        inside = waiting.pop()
+        try:
+            with os.scandir(folder / inside) as entries:
+                for entry in entries:
+                    if entry.is_dir():
+                        waiting.append(f"{inside}{entry.name}/")
+                    elif entry.is_file():
+                        stat = entry.stat()
+                        yield File(f"{inside}{entry.name}", stat.st_size, stat.st_mtime_ns)
+        except OSError as fault:
+            raise BadInput(f"{fault.filename} cannot be read: {fault.strerror}") from fault
 
 
 def _list_zip(path: Path) -> Iterator[File]:
@@ -141,7 +150,19 @@ def _list_zip(path: Path) -> Iterator[File]:
         for member in packed.infolist():
             if member.flag_bits & ENCRYPTED:
                 raise BadInput(f"{path} is encrypted; unpack it and give the folder")
-            yield File(member.filename, member.file_size, member.CRC)
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise BadInput(
+                    f"{path}: {member.filename} is compressed by method {member.compress_type}; valid: 0 (stored, best "
+                    "for images) or 8 (deflated)"
+                )
+            yield File(
+                member.filename,
+                member.file_size,
+                member.CRC,
+                member.header_offset,
+                member.compress_size,
+                member.compress_type,
+            )
 
 
 @contextmanager
@@ -153,13 +174,3 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
         raise BadInput(f"{path} is not a whole zip: {fault}") from fault
     with packed:
         yield packed
-
-
-@contextmanager
-def reading(source: Path) -> Iterator[Callable[[str], bytes]]:
-    """Reads the bytes of a file of an `Index`, by its name, for as long as the context lasts."""
-    if source.is_dir():
-        yield lambda name: (source / name).read_bytes()
-    else:
-        with open_zip(source) as packed:
-            yield packed.read

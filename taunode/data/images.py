@@ -1,13 +1,17 @@
-"""Labelled images in memory, and the one fixed way to hold some training images out for validation."""
+"""Labelled images in memory, the splits of a data set, and the one fixed way to hold some training images out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from taunode.data.files import Files
 from taunode.errors import BadInput
 
 HOLDOUT_SEED = 20260101
+Kind = TypeVar("Kind", "Images", Files)
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,15 @@ class Images:
 
 @dataclass(frozen=True)
 class Splits:
-    """What a run trains on, is tested on, and (where `dataset.holdout` asks for it) is validated on."""
+    """What a run trains on, is tested on, and (where `dataset.holdout` asks for it) is validated on: all `Images`, or
+    all `Files` that are decoded when they are needed."""
 
-    train: Images
-    test: Images
-    validation: Images | None = None
+    train: Images | Files
+    test: Images | Files
+    validation: Images | Files | None = None
 
 
-def split(train: Images, test: Images, holdout: int) -> Splits:
+def split(train: Kind, test: Kind, holdout: int) -> Splits:
     """The splits with `holdout` training images moved to the validation split (0: no validation split).
 
     Which images those are depends on the number of training images only, so that all runs of a sweep, whatever
@@ -49,6 +54,12 @@ def split(train: Images, test: Images, holdout: int) -> Splits:
     # The bits of PCG64 are fixed for ever; numpy may change what Generator.permutation makes of them.
     order = np.argsort(np.random.PCG64(HOLDOUT_SEED).random_raw(len(train)), kind="stable")
     return Splits(train[np.sort(order[holdout:])], test, train[np.sort(order[:holdout])])
+
+
+def split_arrays(arrays: Mapping[str, NDArray[Any]], holdout: int) -> Splits:
+    """The splits of `train_pixels`, `train_labels`, `test_pixels` and `test_labels`, as `split` makes them."""
+    train, test = (Images(arrays[f"{part}_pixels"], arrays[f"{part}_labels"]) for part in ("train", "test"))
+    return split(train, test, holdout)
 
 
 def check_holdout(holdout: int, train_images: int) -> None:

@@ -1,7 +1,7 @@
 """Batches of a data set that lies whole on the device, in an order that can be cut after any batch and resumed."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,11 +10,13 @@ from torch import Tensor
 
 from taunode.data.augmentation import Augmentation
 from taunode.data.dataset import DataSet
+from taunode.data.files import Files
 from taunode.data.images import Images, Splits
-from taunode.data.share import Share
+from taunode.data.share import ALONE, Share
 from taunode.errors import BadInput
 
-ALONE = Share()
+if TYPE_CHECKING:
+    from taunode.data.stream import StreamTestLoader, StreamTrainLoader
 
 
 class TrainLoader:
@@ -37,7 +39,7 @@ class TrainLoader:
         device: torch.device | str,
         share: Share = ALONE,
     ) -> None:
-        self.batch_size = _checked(batch_size)
+        self.batch_size = checked_batch_size(batch_size)
         self.samples = len(images)
         self._share = share
         self._augmentation = augmentation
@@ -102,7 +104,7 @@ class TestLoader:
         device: torch.device | str,
         share: Share = ALONE,
     ) -> None:
-        self.batch_size = _checked(batch_size)
+        self.batch_size = checked_batch_size(batch_size)
         self.samples = len(images)
         self._share = share
         self._augmentation = augmentation
@@ -128,21 +130,33 @@ def loaders(
     device: torch.device | str,
     share: Share = ALONE,
     workers: int = 0,
-) -> tuple[TrainLoader, dict[str, TestLoader]]:
+) -> tuple["TrainLoader | StreamTrainLoader", Mapping[str, "TestLoader | StreamTestLoader"]]:
     """The training loader, and those to evaluate with: "test" and, where images are held out, "validation".
 
     `workers`: processes that decode images which do not lie in memory (0: this process decodes them).
     """
+    from taunode.data.stream import StreamTestLoader, StreamTrainLoader
+
     augmentation = Augmentation(dataset.mean, dataset.std, dataset.crop_padding, dataset.flip)
-    evaluated = {"test": splits.test}
+    size = dataset.image_size or 0  # null only for images in memory, which have a size
+
+    def train(part: Images | Files) -> TrainLoader | StreamTrainLoader:
+        if isinstance(part, Images):
+            return TrainLoader(part, augmentation, batch_size, seed, device, share)
+        return StreamTrainLoader(part, augmentation, size, batch_size, seed, device, share, workers)
+
+    def test(part: Images | Files) -> TestLoader | StreamTestLoader:
+        if isinstance(part, Images):
+            return TestLoader(part, augmentation, batch_size, device, share)
+        return StreamTestLoader(part, augmentation, size, batch_size, device, share, workers)
+
+    tests = {"test": test(splits.test)}
     if splits.validation is not None:
-        evaluated["validation"] = splits.validation
-    return TrainLoader(splits.train, augmentation, batch_size, seed, device, share), {
-        name: TestLoader(images, augmentation, batch_size, device, share) for name, images in evaluated.items()
-    }
+        tests["validation"] = test(splits.validation)
+    return train(splits.train), tests
 
 
-def _checked(batch_size: int) -> int:
+def checked_batch_size(batch_size: int) -> int:
     if batch_size < 1:
         raise BadInput(f"batch_size={batch_size}; valid: 1, 2, …")
     return batch_size

@@ -13,3 +13,6 @@ class Share:
     def of(self, count: int) -> slice:
         """This process's part of a batch of `count`: parts are contiguous, as equal as can be, and may be empty."""
         return slice(count * self.rank // self.world, count * (self.rank + 1) // self.world)
+
+
+ALONE = Share()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra
 from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
@@ -17,19 +18,42 @@ from omegaconf import DictConfig, OmegaConf
 
 from taunode.errors import BadInput
 from taunode.launch.command_line import named_sweep, options_of, plan_job, plan_multirun, plan_single
-from taunode.launch.compose import CONFIG, SHIPPED, Composer, quoted
+from taunode.launch.compose import CONFIG, SHIPPED, Composer, Loader, quoted, search_path
 from taunode.launch.execution import prepare, run_inline
 from taunode.launch.local import check_machine
 from taunode.launch.messages import Refusal, explain
 from taunode.launch.plugins import RunFailed, register
 from taunode.launch.status import Outcome, counts
+from taunode.runs.member import channel
 from taunode.runs.state import BROKEN, RESULTS
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what a command line says; returns the exit code."""
+    """Do what a command line says; returns the exit code.
+
+    Of several processes that torchrun has started, the first does that, and the others train with it.
+    """
+    try:
+        team = channel()
+        if team is not None and not team.member.leads:
+            from taunode.runs.follower import follow
+
+            return follow(team)
+    except BadInput as error:
+        print(f"taunode: {error}", file=sys.stderr)
+        return 2
+    code = 1
+    try:
+        code = _main(arguments)
+    finally:
+        if team is not None:
+            team.announce({"over": code})
+    return code
+
+
+def _main(arguments: Sequence[str]) -> int:
     register()
     parser = get_args_parser()
     for flag, what in (
@@ -89,6 +113,11 @@ def _hydra(args: argparse.Namespace, parser: argparse.ArgumentParser, config_dir
             OmegaConf.to_container(composer.compose(composer.typed), resolve=args.resolve)
         except Refusal as error:
             raise explain(error, args.overrides, _plain_composer(config_dir), False) from None
+    if args.shell_completion:
+        hydra = Hydra.create_main_hydra2("taunode", search_path(config_dir))
+        hydra.config_loader = Loader(search_path(config_dir))
+        hydra.shell_completion(CONFIG, args.overrides)
+        return 0
     _run_hydra(args, parser, _job, config_path=SHIPPED, config_name=CONFIG)
     return 0
 
@@ -126,6 +155,8 @@ def _multirun(composer: Composer, overrides: list[str], config_dir: Path | None)
         raise explain(error, overrides, _plain_composer(config_dir), multirun=True) from None
     if isinstance(result, Outcome):
         return finish(result)
+    if isinstance(result, int):  # the runs were submitted, and that has been said
+        return result
     batches = result if isinstance(result, list) else []  # another sweeper may return whatever it likes
     jobs = [job for batch in batches for job in (batch if isinstance(batch, Sequence) else [batch])]
     return 1 if any(job.status is not JobStatus.COMPLETED for job in jobs if isinstance(job, JobReturn)) else 0

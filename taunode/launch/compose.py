@@ -14,6 +14,7 @@ import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobRuntime, setup_globals
@@ -41,6 +42,28 @@ def search_path(config_dir: Path | None = None) -> ConfigSearchPath:
     return search
 
 
+class Loader(ConfigLoaderImpl):
+    """Hydra's, that also lists and completes the options of a group inside a group: `experiment=small/mnist_fig2`."""
+
+    def get_group_options(
+        self,
+        group_name: str,
+        results_filter: ObjectType | None = ObjectType.CONFIG,
+        config_name: str | None = None,
+        overrides: list[str] | None = None,
+    ) -> list[str]:
+        found = super().get_group_options(group_name, results_filter, config_name, overrides)
+        if results_filter is not ObjectType.CONFIG or group_name in ("", "hydra"):
+            return found
+        inside = super().get_group_options(group_name, ObjectType.GROUP, config_name, overrides)
+        nested = (
+            f"{name}/{option}"
+            for name in inside
+            for option in self.get_group_options(f"{group_name}/{name}", results_filter, config_name, overrides)
+        )
+        return [*found, *nested]
+
+
 class Composer:
     """Composes what override lists stand for.
 
@@ -64,7 +87,7 @@ class Composer:
         """
         setup_globals()
         JobRuntime.instance().set("name", "taunode")
-        loader = ConfigLoaderImpl(config_search_path=search_path(config_dir))
+        loader = Loader(config_search_path=search_path(config_dir))
         shared, typed = list(overrides), None
         with _hydras_words():
             if mode is RunMode.MULTIRUN:

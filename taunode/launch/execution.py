@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from taunode.launch.plan import Plan, place_run
 from taunode.launch.status import Outcome, Watch
 from taunode.runs.claim import forget_result, look
 from taunode.runs.directory import RunDirectory
+from taunode.runs.member import Member, channel
 from taunode.runs.state import BROKEN, RESULTS
 from taunode.runs.worker import Task, run_in_process, work
 
@@ -29,6 +31,8 @@ def prepare(plan: Plan) -> None:
         BadInput: a data set is missing and cannot be downloaded, an existing run's configuration has been tampered
             with, or the directory cannot be written to.
     """
+    if (team := channel()) is not None:
+        check_team(plan, team.member)
     check_frozen(planned.run for planned in plan.runs if planned.exists)
     data_root, cache_dir = Path(plan.runtime.data_root), Path(plan.runtime.cache_dir)
     for node in {json.dumps(planned.config["dataset"]) for planned in plan.runs}:
@@ -40,16 +44,57 @@ def prepare(plan: Plan) -> None:
                 forget_result(planned.run)
 
 
+def check_team(plan: Plan, member: Member) -> None:
+    """Refuse what several processes cannot train together as one process would.
+
+    Raises:
+        BadInput: there are more processes than GPUs or images in a batch; an adaptive solver, or batch normalisation
+            on the CPU.
+    """
+    world, device = member.share.world, plan.runtime.device
+    if device.startswith("cuda:"):
+        raise BadInput(f"runtime.device={device}, but {world} processes take a GPU each; valid: cuda or cpu")
+    gpus = 0
+    if device != "cpu":
+        import torch
+
+        gpus = torch.cuda.device_count()
+        if member.local_world > gpus and (gpus or device == "cuda"):
+            raise BadInput(f"{member.local_world} processes on this machine, which has {gpus} CUDA devices: one each")
+    for text in {json.dumps({**planned.config, "seed": 0}) for planned in plan.runs}:
+        config = json.loads(text)
+        batch = build.schedule(config).batch_size
+        if batch < world:
+            raise BadInput(f"schedule.batch_size={batch} cannot be shared out to {world} processes")
+        if config.get("solver") is not None and "rtol" in config["solver"]:
+            raise BadInput(
+                f"an adaptive solver chooses its steps for the whole batch, so {world} processes would take others "
+                "than one does; use solver=euler, midpoint or rk4"
+            )
+        if not gpus:
+            import torch
+
+            from taunode.training.team import Team
+
+            Team(member.share).synchronised(build.network(config, device="meta"), torch.device("cpu"))
+
+
 def tasks_of(plan: Plan) -> list[Task]:
     return [Task(planned.run, plan.runtime) for planned in plan.runs]
 
 
 def run_inline(plan: Plan) -> Outcome:
-    """Execute the runs of a plan in this process's own worker, one after another, with progress on the terminal."""
+    """Execute the runs of a plan in this process's own worker, one after another, with progress on the terminal.
+
+    The processes that torchrun has started beside this one train each run with it.
+    """
     watch = Watch(plan.root, [planned.run for planned in plan.runs])
+    team = channel()
     todo = startable(tasks_of(plan))
+    if team is not None:
+        todo = [replace(task, runtime=team.member.runtime(task.runtime)) for task in todo]
     if todo:
-        signals = work(todo, terminal=sys.stderr)
+        signals = work(todo, terminal=sys.stderr, channel=team)
         watch.interrupted = bool(signals.received)
     return watch.outcome()
 
@@ -68,6 +113,8 @@ def describe(plan: Plan) -> list[dict[str, Any]]:
 
 def run_here(config: DictConfig, directory: Path) -> dict[str, Any]:
     """Train one run in this process; returns its summary. See `taunode.run`."""
+    if channel() is not None:
+        raise BadInput("taunode.run trains in one process; several together: torchrun … -m taunode.train OVERRIDES")
     freezer = Freezer(Path.cwd())
     frozen, runtime = freezer.freeze(config)
     plan = Plan(directory, [place_run(frozen, [], directory, freezer)], runtime, {"command": ["taunode.run"]})

@@ -17,6 +17,7 @@ from taunode import build
 from taunode.errors import BadInput, nearest
 from taunode.runs.runtime import Runtime
 from taunode.runs.signature import flatten
+from taunode.training.schedule import Initialisation, Schedule
 
 GROUPS = ("arch", "tau", "dataset", "schedule", "embedding", "solver")
 KEYS = (*GROUPS, "seed", "precision")
@@ -69,7 +70,7 @@ class Freezer:
         seed = build.convert(frozen["seed"], int, "seed")
         if not 0 <= seed < 2**63:
             raise BadInput(f"seed must be a whole number from 0 to 2^63 - 1, got {seed}")
-        build.convert(frozen["precision"], Literal["fp32", "bf16"], "precision")
+        build.convert(frozen["precision"], Literal["fp32", "bf16", "fp64"], "precision")
         for group in ("arch", "dataset", "schedule"):
             if not isinstance(frozen[group], dict):
                 raise BadInput(f"{group} must be one of its options, got {frozen[group]!r}")
@@ -101,23 +102,32 @@ class Freezer:
         Raises:
             BadInput: it cannot be built.
         """
-        epochs = self._schedules(json.dumps(frozen["schedule"]))
+        schedule = self._schedules(json.dumps(frozen["schedule"]))
         shape = {key: frozen["dataset"][key] for key in ("channels", "image_size", "classes")}
         parts = {key: frozen[key] for key in ("arch", *build.PARTS)}
         nodes = json.dumps({**parts, "dataset": shape}, sort_keys=True)
-        return self._network_facts(nodes) | {"epochs_planned": epochs}
+        facts = self._network_facts(nodes)
+        if isinstance(schedule, Initialisation) and "tau" not in facts:
+            name = frozen["arch"]["_target_"].rpartition(".")[2]
+            raise BadInput(f"schedule=initialisation measures networks with τ (arch=resnet…), {name} has none")
+        return facts | {"epochs_planned": schedule.epochs}
 
-    def _build_schedule(self, node: str) -> int:
-        return build.schedule({"schedule": json.loads(node)}).epochs
+    def _build_schedule(self, node: str) -> Schedule | Initialisation:
+        return build.schedule({"schedule": json.loads(node)})
 
     def _build_network(self, nodes: str) -> dict[str, Any]:
         config = json.loads(nodes)
         network = build.network({**config, "seed": 0}, device="meta")
         if config["embedding"] is not None and config["embedding"]["weights"] is not None:
+            from safetensors import SafetensorError
             from safetensors.torch import load_file
 
             from taunode.models.ode import OdeNet
 
             assert isinstance(network, OdeNet)  # the networks that take an embedding
-            network.load_embedding(load_file(config["embedding"]["weights"]))  # on meta: only the shapes matter
+            weights = config["embedding"]["weights"]
+            try:
+                network.load_embedding(load_file(weights))  # on meta: only the shapes matter
+            except SafetensorError as error:
+                raise BadInput(f"embedding.weights={weights}: not a safetensors file ({error})") from None
         return network.facts()

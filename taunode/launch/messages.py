@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Iterator, Sequence
 
-from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig
@@ -34,7 +33,7 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer | Non
             return BadInput(f"{text}: several values; a sweep needs -m")
         key = override.key_or_group
         if composer.loader.repository.group_exists(key):
-            options = _options(composer, key)
+            options = composer.loader.get_group_options(key)
             one = [text.partition("=")[2]]
             values = list(override.sweep_string_iterator()) if override.is_discrete_sweep() else one
             for value in values:
@@ -54,13 +53,6 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer | Non
     if isinstance(error, OmegaConfBaseException):
         return BadInput(first_line(error))
     return BadInput(_first_line(error))
-
-
-def _options(composer: Composer, group: str) -> list[str]:
-    """The options of a group, and of the groups inside it: `digits_depth_tau`, `small/mnist_fig2`."""
-    inside = composer.loader.get_group_options(group, ObjectType.GROUP)
-    nested = [f"{name}/{option}" for name in inside for option in _options(composer, f"{group}/{name}")]
-    return [*composer.loader.get_group_options(group), *nested]
 
 
 def _chosen(overrides: Sequence[str], composer: Composer) -> Iterator[DictConfig]:

@@ -1,4 +1,4 @@
-"""Hydra's plugins of this project: the sweeper that plans, and the launcher that executes the plan on this machine.
+"""Hydra's plugins of this project: the sweeper that plans, and launchers that execute the plan here or on Slurm.
 
 Hydra accepts a plugin only under the name `hydra_plugins.`, so this module is entered under that name (`register`);
 a real package there would show our plugins to every other Hydra application of the environment.
@@ -15,15 +15,19 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper as HydraSweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from taunode.build import convert
+from taunode.launch import sending
 from taunode.launch.command_line import plan_jobs, plan_multirun
 from taunode.launch.compose import Composer
-from taunode.launch.execution import prepare, tasks_of
+from taunode.launch.execution import prepare, run_inline, tasks_of
 from taunode.launch.local import check_machine, run_locally
 from taunode.launch.plan import Plan
+from taunode.launch.resources import Request
 from taunode.launch.status import Outcome, Status
+from taunode.runs.member import channel
+from taunode.runs.signature import flatten
 from taunode.runs.state import RESULTS
 
 NAME = "hydra_plugins.taunode"
@@ -38,7 +42,7 @@ def register() -> None:
         package.__path__ = []
     sys.modules[NAME] = sys.modules[__name__]
     package.__dict__["taunode"] = sys.modules[__name__]
-    for plugin in (Sweeper, Local):
+    for plugin in (Sweeper, Local, Slurm):
         plugin.__module__ = NAME
         Plugins.instance().register(plugin)
 
@@ -64,10 +68,10 @@ class Sweeper(HydraSweeper):
         """Plan, write, execute.
 
         Returns:
-            An `Outcome` from this project's launchers, else what Hydra's launcher returns.
+            An `Outcome` or an exit code from this project's launchers, else what Hydra's launcher returns.
         """
         plan = plan_multirun(self._composer, arguments)
-        if isinstance(self._launcher, Local):
+        if isinstance(self._launcher, Executor):
             return self._launcher.execute(plan)
         check_machine(plan.runtime)
         prepare(plan)
@@ -76,8 +80,32 @@ class Sweeper(HydraSweeper):
         return self._launcher.launch(jobs, initial_job_idx=0)  # Hydra's basic launcher: one single run after another
 
 
-class Local(Launcher):
-    """Worker processes on this machine. Also takes the jobs of Hydra's other sweepers, and returns their objective.
+class Executor(Launcher):
+    """A launcher of this project: executes a plan. Also takes the jobs of Hydra's other sweepers."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self._composer = Composer(hydra_context.config_loader, config)  # type: ignore[arg-type]  # Hydra has one loader
+
+    def execute(self, plan: Plan) -> Outcome | int:
+        """How the runs ended; the exit code where that is not waited for, and the user has been told what to type."""
+        raise NotImplementedError
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Hydra's own way: one override list a job, one result a job (the final test error, in percent).
+
+        Null where the runs' end is not waited for.
+        """
+        plan = plan_jobs(self._composer, job_overrides)
+        outcome = self.execute(plan)
+        planned = zip(job_overrides, plan.by_job, strict=True)
+        if isinstance(outcome, int):
+            return [JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED) for overrides, _ in planned]
+        found = {status.name: status for status in outcome.statuses}
+        return [_job_return(list(overrides), found[run.run.path.name]) for overrides, run in planned]
+
+
+class Local(Executor):
+    """Worker processes on this machine.
 
     Args:
         workers: null for one a GPU, or as many as the processors have room for.
@@ -86,20 +114,34 @@ class Local(Launcher):
     def __init__(self, workers: int | None) -> None:
         self._workers = convert(workers, int | None, "hydra.launcher.workers")
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self._composer = Composer(hydra_context.config_loader, config)  # type: ignore[arg-type]  # Hydra has one loader
-
     def execute(self, plan: Plan) -> Outcome:
         check_machine(plan.runtime, self._workers)
         prepare(plan)
+        if channel() is not None:  # the processes beside this one are the workers: each run is trained by all
+            return run_inline(plan)
         return run_locally(tasks_of(plan), plan.root, self._workers)
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Hydra's own way: one override list a job, one result a job (the final test error, in percent)."""
-        plan = plan_jobs(self._composer, job_overrides)
-        found = {status.name: status for status in self.execute(plan).statuses}
-        planned = zip(job_overrides, plan.by_job, strict=True)
-        return [_job_return(list(overrides), found[run.run.path.name]) for overrides, run in planned]
+
+class Slurm(Executor):
+    """Arrays of Slurm jobs. The options are those of conf/hydra/launcher/slurm.yaml."""
+
+    def __init__(self, **options: Any) -> None:
+        values = OmegaConf.to_container(OmegaConf.create(options), resolve=True)
+        assert isinstance(values, dict)
+        self._request = Request.from_config({str(key): value for key, value in values.items()})
+
+    def execute(self, plan: Plan) -> Outcome | int:
+        configs = {planned.run.path: planned.config for planned in plan.runs}
+        slurm = sending.Slurm(
+            plan.root,
+            [planned.run for planned in plan.runs],
+            self._request,
+            plan.runtime.to_json(),
+            lambda run: dict(flatten(configs[run.path])),
+        )
+        slurm.check()
+        prepare(plan)
+        return slurm.wait() if self._request.options.wait else slurm.send()
 
 
 def _job_return(overrides: list[str], status: Status) -> JobReturn:

@@ -65,7 +65,8 @@ class EmbeddingPair(nn.Module):
             given, needed = tuple(tensor.shape), tuple(own[name].shape)
             if given != needed:
                 raise BadInput(f"embedding: {name} has the shape {given}, this network needs {needed}")
-        self.load_state_dict(tensors)
+        # Moved first: torch warns of a copy to a network on meta, of which planning needs only the shapes.
+        self.load_state_dict({name: tensor.to(own[name].device) for name, tensor in tensors.items()})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,16 +7,35 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn, TextIO
 
-from taunode.runs.claim import Claim
-from taunode.runs.runtime import Runtime
+from taunode.runs.directory import RunDirectory
 from taunode.runs.state import State
 
+Execute = Callable[[Callable[[], bool], TextIO, TextIO | None], dict[str, Any]]  # (stop, log, screen) → how it ended
 
-def be_the_child(
-    claim: Claim,
-    runtime: Runtime,
+
+def start_child(
+    execute: Execute, run: RunDirectory, attempt: int, received: list[signal.Signals], terminal: TextIO | None
+) -> tuple[int, int]:
+    """Fork a child that executes an attempt; returns its process id, and the pipe that tells how it ended."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    reading, writing = os.pipe()
+    worker = os.getpid()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _be_the_child(execute, run, attempt, received, writing, terminal, worker)
+    os.close(writing)
+    return child, reading
+
+
+def _be_the_child(
+    execute: Execute,
+    run: RunDirectory,
+    attempt: int,
     received: list[signal.Signals],
     writing: int,
     terminal: TextIO | None,
@@ -37,14 +56,12 @@ def be_the_child(
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         screen = None if terminal is None else _screen(terminal)
-        log = os.open(claim.run.log(claim.attempt), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        log = os.open(run.log(attempt), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        from taunode.runs.execute import execute
-
-        told = execute(claim, runtime, lambda: bool(received), sys.stdout, screen)
+        told = execute(lambda: bool(received), sys.stdout, screen)
         if screen is not None and told["state"] != State.DONE:
-            print(f"{claim.run.path}: {told['end']}", file=screen)
+            print(f"{run.path}: {told['end']}", file=screen)
         os.write(writing, json.dumps(told).encode())
         code = 0
     except SystemExit as exit_:

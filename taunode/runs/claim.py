@@ -15,12 +15,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from taunode.runs.directory import Record, RunDirectory, link_once, write_json
+from taunode.runs.slurm import Queue
 from taunode.runs.state import (
     RESULTS,
     SIGNALS_IN_A_ROW,
     Observation,
     State,
     derive,
+    fingerprint,
     identity,
     killed_in_a_row,
     may_start,
@@ -46,14 +48,19 @@ def server_time(run: RunDirectory) -> float:
         touched.unlink()
 
 
-def look(run: RunDirectory) -> tuple[Record, Observation, State]:
-    """A run's record, what its directory shows, and the state that follows."""
+def look(run: RunDirectory, queue: Queue | None = None, queued: bool = False) -> tuple[Record, Observation, State]:
+    """A run's record, what its directory shows, and the state that follows.
+
+    Args:
+        queue: of the sweep's jobs, where somebody has asked Slurm.
+        queued: a job that waits or works has been submitted for the run.
+    """
     record = run.read_record()
-    seen = observe(run, record)
+    seen = observe(run, record, queue=queue)
     if derive(seen) in (State.RUNNING, State.STALLED):
         with contextlib.suppress(OSError):  # who may only read has no better clock than this host's
-            seen = observe(run, record, now=server_time(run))
-    return record, seen, derive(seen)
+            seen = observe(run, record, server_time(run), queue)
+    return record, seen, derive(seen, queued)
 
 
 @dataclass
@@ -119,15 +126,6 @@ class Claim:
         write_json(self.run.record, record.to_json())
 
 
-def fingerprint(run: RunDirectory) -> list[list[int]]:
-    """Which checkpoints there are: changed if and only if an attempt has made progress that is kept."""
-    found = []
-    for attempt in run.checkpoints():
-        with contextlib.suppress(FileNotFoundError):  # removed by the owner in between
-            found.append([attempt, run.checkpoint(attempt).stat().st_mtime_ns])
-    return found
-
-
 def forget_result(run: RunDirectory) -> None:
     """Let a finished run be done again from the beginning (`--again`); the old files stay until then.
 
@@ -176,6 +174,8 @@ def take(
     if not (may_start(state, seen.attempt) or asked):
         return None
     earlier = earlier_attempts(run, record, seen.attempts)
+    if seen.told is not None and seen.attempt is not None:  # it could not record that itself
+        earlier[-1] = seen.attempt | {"state": seen.told}
     checkpoints = fingerprint(run)
     number = seen.attempts + 1
     about = {

@@ -1,6 +1,7 @@
 """The run directory and the sweep directory: every file name, and how files are read and written.
 
     <sweep>/commands/<time>-<id>.yaml   one a command that added runs
+    <sweep>/slurm/<job name>.json       one a submission to Slurm; beside it the batch scripts and the logs of its tasks
     <sweep>/runs/<name>/                one a run; a single run directory is read as a sweep of one
         config.yaml  run.json  claim.<k>  done  .hydra/
         metrics.<k>.csv  timings.<k>.csv  checkpoint.<k>.pt  model.<k>.safetensors  best.<k>.safetensors
@@ -212,12 +213,19 @@ class Record:
 
 
 class SweepDirectory:
-    """The names of a sweep's files: `commands/` and `runs/`."""
+    """The names of a sweep's files: `commands/`, `slurm/` and `runs/`."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.commands = self.path / "commands"
+        self.slurm = self.path / "slurm"
         self.runs = self.path / "runs"
+
+    def submission(self, name: str) -> Path:
+        return self.slurm / f"{name}.json"
+
+    def submissions(self) -> list[Path]:
+        return sorted(self.slurm.glob("*.json"))
 
     def run(self, name: str) -> RunDirectory:
         return RunDirectory(self.runs / name)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,9 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
-from taunode.data.augmentation import Augmentation
 from taunode.data.dataset import DataSet
 from taunode.data.images import Splits
-from taunode.data.loader import TrainLoader
+from taunode.data.loader import loaders
 from taunode.data.lock import locked
 from taunode.models.embedding import EmbeddingPair
 from taunode.runs.directory import write_aside
@@ -27,8 +27,8 @@ def provide(
 ) -> dict[str, Tensor]:
     """The weights of the pair that a configuration asks for, on the CPU.
 
-    Pretrained pairs are trained once per (data set, holdout, channels, passes, seed), under a lock; the seed is
-    `embedding.seed`, or the run's own where that is null.
+    Pretrained pairs are trained once per (data set, image size, holdout, channels, passes, seed), under a lock; the
+    seed is `embedding.seed`, or the run's own where that is null.
 
     Args:
         untrained: the pair as drawn, on the run's device; it is trained in place where no run has done so before.
@@ -41,6 +41,7 @@ def provide(
     seed = config["seed"] if embedding["seed"] is None else embedding["seed"]
     shared = [
         data_set.fingerprint,
+        data_set.image_size,
         data_set.holdout,
         config["arch"]["channels"],
         embedding["passes"],
@@ -52,8 +53,8 @@ def provide(
     with locked(path.with_suffix(".lock")):
         if not path.exists():
             device = next(untrained.parameters()).device
-            plain = Augmentation(data_set.mean, data_set.std, crop_padding=0, flip=False)
-            loader = TrainLoader(splits.train, plain, BATCH_SIZE, seed, device)
+            plain = replace(data_set, crop_padding=0, flip=False)
+            loader, _ = loaders(plain, splits, BATCH_SIZE, seed, device)
             pretrain(untrained, loader, embedding["passes"])
             tensors = {name: tensor.cpu() for name, tensor in untrained.state_dict().items()}
             content = to_safetensors(tensors, {"shared": json.dumps(shared)})

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = ("taunode", "torch", "torchvision", "torchdiffeq", "numpy", "hydra-core", "omegaconf", "submitit")
+JOB = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_MEM_PER_NODE")
 
 
 @functools.cache
@@ -25,7 +26,7 @@ def versions() -> dict[str, str]:
 
 def host() -> dict[str, Any]:
     """The machine, and the batch job if there is one."""
-    job = {name.lower(): os.environ[name] for name in ("SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID") if name in os.environ}
+    job = {name.lower(): os.environ[name] for name in JOB if name in os.environ}
     return {"host": platform.node(), "system": platform.platform(), **job}
 
 

@@ -1,10 +1,12 @@
 """The state of a run: one pure function of what its directory (and a queue, if there is one) shows.
 
 Stored by a worker: planned, running, done, diverged, failed, out_of_memory, timeout, preempted, cancelled.
-Derived here: queued (planned, and waiting in a batch system), stalled (the owner's heartbeat is older than the
-lease, but nothing proves that it is dead). A running run whose owner is provably gone is planned again.
+Derived here: queued (planned, and waiting in Slurm), stalled (the owner's heartbeat is older than the lease, but
+nothing proves that it is dead). A running run whose owner is provably gone is planned again, or in the state that
+Slurm has written down when it ended the owner's job.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from taunode.runs.directory import Record, RunDirectory
+from taunode.runs.slurm import Queue, ending, job_here, was_restarted
 
 
 class State(StrEnum):
@@ -45,6 +48,7 @@ def identity() -> dict[str, Any]:
         "namespace": _namespace(),
         "pid": os.getpid(),
         "started": _started(os.getpid()),
+        "slurm": job_here(),
     }
 
 
@@ -70,10 +74,13 @@ def _started(pid: int) -> str | None:
 
 
 def is_gone(owner: dict[str, Any], silent: float) -> bool:
-    """Whether the process that `identity()` described has provably ended: same machine, and not there any more.
+    """Whether the process that `identity()` described has provably ended: same machine, and not there any more; or
+    this process belongs to a later start of the same job.
 
     `silent`: seconds since its last heartbeat.
     """
+    if owner.get("slurm") is not None and was_restarted(owner["slurm"]):
+        return True
     if owner.get("boot") is None or owner.get("host") != os.uname().nodename:
         return False
     if owner["boot"] != _read("/proc/sys/kernel/random/boot_id"):
@@ -92,6 +99,7 @@ class Observation:
         silent: seconds since the owner's last heartbeat.
         gone: the owner is provably dead.
         done: state and summary of the attempt whose files are the run's, if there is one.
+        told: the state that Slurm has written down for an attempt that could not record its own end.
     """
 
     attempts: int = 0
@@ -99,6 +107,7 @@ class Observation:
     silent: float = 0.0
     gone: bool = False
     done: dict[str, Any] | None = None
+    told: State | None = None
 
 
 def derive(seen: Observation, queued: bool = False) -> State:
@@ -111,10 +120,14 @@ def derive(seen: Observation, queued: bool = False) -> State:
         state = State(seen.attempt["state"])
         if state in RESULTS:  # without `done` it is no result any more: the run is to be done again
             state = State.PLANNED
+    elif not seen.gone and seen.silent <= seen.attempt["lease"]:
+        return State.RUNNING
+    elif seen.told is not None:
+        state = seen.told
     elif seen.gone:
         state = State.PLANNED
     else:
-        return State.STALLED if seen.silent > seen.attempt["lease"] else State.RUNNING
+        return State.STALLED
     return State.QUEUED if queued and state in GOES_ON else state
 
 
@@ -125,10 +138,12 @@ def may_start(state: State, attempt: dict[str, Any] | None) -> bool:
     return state in GOES_ON
 
 
-def observe(run: RunDirectory, record: Record, now: float | None = None) -> Observation:
+def observe(run: RunDirectory, record: Record, now: float | None = None, queue: Queue | None = None) -> Observation:
     """Look at a run's claims; other files than run.json are opened only where that is not up to date.
 
-    `now` is the file server's clock (the mtime of a file just touched there); this host's clock by default.
+    Args:
+        now: the file server's clock (the mtime of a file just touched there); this host's clock by default.
+        queue: of the sweep's jobs, where somebody has asked Slurm.
     """
     names = set(os.listdir(run.path))
     attempts = max((int(m[1]) for n in names if (m := re.fullmatch(r"claim\.(\d+)", n))), default=0)
@@ -143,7 +158,24 @@ def observe(run: RunDirectory, record: Record, now: float | None = None) -> Obse
     path = run.claim(attempts)
     attempt = json.loads(path.read_bytes())
     silent = (time.time() if now is None else now) - path.stat().st_mtime
-    return Observation(attempts, attempt, silent, is_gone(attempt["owner"], silent))
+    job = attempt["owner"].get("slurm")
+    if job is None:
+        return Observation(attempts, attempt, silent, is_gone(attempt["owner"], silent))
+    gone = is_gone(attempt["owner"], silent) or (queue is not None and queue.lacks(job))
+    told = None
+    if (found := ending(job)) is not None:
+        told = State(found[0])
+        attempt |= {"end": found[1], "progressed": fingerprint(run) != attempt["checkpoints"]}
+    return Observation(attempts, attempt, silent, gone, told=told)
+
+
+def fingerprint(run: RunDirectory) -> list[list[int]]:
+    """Which checkpoints there are: changed if and only if an attempt has made progress that is kept."""
+    found = []
+    for attempt in run.checkpoints():
+        with contextlib.suppress(FileNotFoundError):  # removed by the owner in between
+            found.append([attempt, run.checkpoint(attempt).stat().st_mtime_ns])
+    return found
 
 
 def killed_in_a_row(attempts: list[dict[str, Any]], checkpoints: list[list[int]]) -> int:

@@ -41,14 +41,15 @@ class Where:
             called: a key that the run does not have (the nearest ones are listed).
     """
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, name: str = "where") -> None:
+        """`name`: what the condition is called when it is refused."""
+        self.text, self._name = text, name
         try:
             self._tree = ast.parse(text.strip(), mode="eval").body
         except SyntaxError as error:
-            raise BadInput(f"where: {text!r} is not an expression ({error.msg})") from None
+            raise BadInput(f"{self._name}: {text!r} is not an expression ({error.msg})") from None
         except ValueError as error:  # bytes of the command line that are no characters
-            raise BadInput(f"where: {text!r} is not text ({error})") from None
+            raise BadInput(f"{self._name}: {text!r} is not text ({error})") from None
         self._check(self._tree)
 
     def _check(self, node: ast.expr) -> None:
@@ -71,7 +72,7 @@ class Where:
                 pass
             case _:
                 raise BadInput(
-                    f"where: {ast.unparse(node)!r} is not allowed; use keys, numbers, text, and, or, not, in, "
+                    f"{self._name}: {ast.unparse(node)!r} is not allowed; use keys, numbers, text, and, or, not, in, "
                     "comparisons and + - * /"
                 )
         for child in children:
@@ -108,11 +109,11 @@ class Where:
         if left is None or right is None:
             return None  # what is computed from a null key is null
         if not isinstance(left, int | float) or not isinstance(right, int | float):
-            raise BadInput(f"where: cannot compute with {left!r} and {right!r} in {self.text!r}")
+            raise BadInput(f"{self._name}: cannot compute with {left!r} and {right!r} in {self.text!r}")
         try:
             return _binary[type(op)](left, right)
         except ArithmeticError as error:
-            raise BadInput(f"where: {error} in {self.text!r}") from None
+            raise BadInput(f"{self._name}: {error} in {self.text!r}") from None
 
     def _compare(self, op: ast.cmpop, left: Any, right: Any) -> bool:
         if isinstance(op, ast.Lt | ast.LtE | ast.Gt | ast.GtE) and (left is None or right is None):
@@ -120,7 +121,7 @@ class Where:
         try:
             return bool(_compare[type(op)](left, right))
         except TypeError:
-            raise BadInput(f"where: cannot compare {left!r} with {right!r} in {self.text!r}") from None
+            raise BadInput(f"{self._name}: cannot compare {left!r} with {right!r} in {self.text!r}") from None
 
     def _look_up(self, key: str, keys: Mapping[str, Any]) -> Any:
         if key in keys:
@@ -128,7 +129,7 @@ class Where:
         if key in _words:
             return _words[key]
         hint = "" if "." in key else " (text is written in quotes)"
-        raise BadInput(f"where: unknown key {key!r}{hint}; nearest: {nearest(key, keys, show=6)}")
+        raise BadInput(f"{self._name}: unknown key {key!r}{hint}; nearest: {nearest(key, keys, show=6)}")
 
 
 def _dotted(node: ast.expr) -> str:

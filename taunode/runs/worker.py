@@ -14,13 +14,16 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from taunode.runs.child import be_the_child
+from taunode.runs import slurm
+from taunode.runs.allowance import Allowance
+from taunode.runs.child import start_child
 from taunode.runs.claim import Claim, LostClaim, take
 from taunode.runs.directory import RunDirectory
+from taunode.runs.member import Channel
 from taunode.runs.provenance import host, versions
 from taunode.runs.runtime import Runtime
 from taunode.runs.state import RESULTS, State
@@ -71,12 +74,16 @@ def work(
     also: frozenset[State] = frozenset(),
     terminal: TextIO | None = None,
     signals: Signals | None = None,
+    channel: Channel | None = None,
+    allowance: Allowance | None = None,
 ) -> Signals:
     """Execute every run that may be started, until none is left or a signal says stop.
 
     Args:
         also: states that are started for tasks that carry `newest`.
         terminal: where the one run of an inline command shows its progress, beside its log.
+        channel: to the other processes that train each run together with this one.
+        allowance: how many runs, and until when; any number when unsaid.
 
     Returns:
         The signals that were received.
@@ -85,25 +92,30 @@ def work(
 
     signals = signals or Signals()
     signals.install()
+    allowance = allowance or Allowance()
     started = True
     while started and not signals.received:  # again: a run killed by a signal is planned once more
         started = False
         for task in tasks:
             if signals.received:
                 break
+            if not allowance.allows(task.run):
+                continue
             try:
-                claim = take_task(task, also)
+                claim = take_task(task, also, 1 if channel is None else channel.member.share.world)
             except OSError as error:  # a full disk: the run stays as it is
                 print(f"{task.run.path}: cannot be claimed: {error}", file=sys.stderr)
                 continue
             if claim is not None:
                 started = True
-                run_once(claim, signals, terminal)
+                with allowance.taking(task.run):
+                    run_once(claim, signals, terminal, channel)
     return signals
 
 
-def take_task(task: Task, also: frozenset[State]) -> Claim | None:
-    about = {"host": host(), "versions": versions(), "runtime": task.runtime.resolved().to_json()}
+def take_task(task: Task, also: frozenset[State], processes: int = 1) -> Claim | None:
+    runtime = task.runtime.resolved().to_json()
+    about = {"host": host(), "versions": versions(), "processes": processes, "runtime": runtime}
     return take(task.run, about, task.runtime.lease_seconds, also, task.newest)
 
 
@@ -117,7 +129,7 @@ def run_in_process(task: Task, also: frozenset[State]) -> State | None:
     """
     import torch
 
-    from taunode.runs.execute import execute
+    from taunode.runs.execute import AttemptFiles, execute
 
     claim = take_task(task, also)
     if claim is None:
@@ -135,7 +147,8 @@ def run_in_process(task: Task, also: frozenset[State]) -> State | None:
             open(claim.run.log(claim.attempt), "a", encoding="utf-8", buffering=1) as log,
             torch.random.fork_rng(devices=[]),
         ):
-            told = execute(claim, runtime, lambda: bool(interrupts), log, sys.stderr)
+            files = AttemptFiles(claim)
+            told = execute(claim.run, claim.attempt, files, runtime, lambda: bool(interrupts), log, sys.stderr)
     finally:
         ended.set()
         torch.set_num_threads(threads)
@@ -162,30 +175,46 @@ def runtime_of(claim: Claim) -> Runtime:
     return runtime
 
 
-def run_once(claim: Claim, signals: Signals, terminal: TextIO | None) -> State | None:
+def run_once(claim: Claim, signals: Signals, terminal: TextIO | None, channel: Channel | None = None) -> State | None:
     """Execute a claimed run in a child process, and record how it ended.
+
+    Args:
+        channel: to the other processes that train the run together with this one.
 
     Returns:
         The run's state; None where it passed into other hands.
     """
     runtime = runtime_of(claim)
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    reading, writing = os.pipe()
-    worker = os.getpid()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        be_the_child(claim, runtime, signals.received, writing, terminal, worker)
+    seat = None
+    if channel is not None:
+        channel.announce({"run": str(claim.run.path), "attempt": claim.attempt, "runtime": runtime.to_json()})
+        seat = channel.seat()
+
+    def execute(stop: Callable[[], bool], log: TextIO, screen: TextIO | None) -> dict[str, Any]:
+        from taunode.runs import execute
+
+        files = execute.AttemptFiles(claim)
+        return execute.execute(claim.run, claim.attempt, files, runtime, stop, log, screen, seat)
+
+    memory_kills = slurm.memory_kills()
+    child, reading = start_child(execute, claim.run, claim.attempt, signals.received, terminal)
     signals.child = child
-    os.close(writing)
     if signals.received:  # heard before the child had a number
         os.kill(child, signal.SIGTERM)
     try:
-        ended = _supervise(claim, child, reading)
+        ended = _supervise(claim, child, reading, channel)
         if ended is None:
             return claim.end(State.PLANNED, "its worker could not say for half the lease that it lives")
-        return _record(claim, signals, *ended)
+        told = how_it_ended(*ended, signals)
+        if told["state"] is None:
+            return None
+        if channel is not None and told["state"] not in RESULTS:  # what another process says may explain it
+            told = channel.complaint(seconds=2.0) or told
+        if told["state"] == State.PLANNED:
+            told |= slurm.why_stopped(claim.about["owner"]["slurm"], signals.received)
+        if told.get("killed") and slurm.memory_kills() > memory_kills:
+            told = {"state": State.OUT_OF_MEMORY, "end": "killed by the kernel for its memory"}
+        return _close(claim, told)
     except LostClaim:
         return None
     except OSError as error:
@@ -196,8 +225,8 @@ def run_once(claim: Claim, signals: Signals, terminal: TextIO | None) -> State |
         os.close(reading)
 
 
-def _supervise(claim: Claim, child: int, reading: int) -> tuple[int, bytes] | None:
-    """Wait for the child and beat its claim.
+def _supervise(claim: Claim, child: int, reading: int, channel: Channel | None) -> tuple[int, bytes] | None:
+    """Wait for the child and beat its claim; a child whose fellow has failed would wait for ever, and is killed.
 
     Returns:
         The child's wait status and what it said; None where this process could not beat for half the lease, and
@@ -215,6 +244,8 @@ def _supervise(claim: Claim, child: int, reading: int) -> tuple[int, bytes] | No
         ended, status = os.waitpid(child, 0 if ready and not part else os.WNOHANG)
         if ended:
             return status, said
+        if channel is not None and channel.complaint() is not None:
+            os.kill(child, signal.SIGKILL)
         silent, lost = time.monotonic() - beaten, False
         with contextlib.suppress(OSError):  # a file server that is away for a moment
             lost = claim.lost()
@@ -229,24 +260,23 @@ def _supervise(claim: Claim, child: int, reading: int) -> tuple[int, bytes] | No
             return None
 
 
-def _record(claim: Claim, signals: Signals, status: int, said: bytes) -> State | None:
+def how_it_ended(status: int, said: bytes, signals: Signals) -> dict[str, Any]:
+    """What a child told, or what follows from its wait status: state, end, and more."""
     code = os.waitstatus_to_exitcode(status)
     if code == 0 and said:
-        told = json.loads(said)
-        if told["state"] is None:
-            return None
-        if told["state"] == State.PLANNED:  # it was asked to stop, and has left a checkpoint
+        told: dict[str, Any] = json.loads(said)
+        if told["state"] == State.PLANNED and not told.get("killed"):  # it was asked to stop, and left a checkpoint
             reason = signals.received[0].name if signals.received else "SIGTERM"
             told["end"] = "interrupted" if reason == "SIGINT" else f"stopped by {reason}"
-        return _close(claim, told)
+        return told
     if code >= 0:
-        return claim.end(State.FAILED, f"exit {code}")
+        return {"state": State.FAILED, "end": f"exit {code}"}
     name = signal.Signals(-code).name
     if -code in FAULTS:
-        return claim.end(State.FAILED, f"killed by {name}")
+        return {"state": State.FAILED, "end": f"killed by {name}"}
     if signals.received:  # the second Ctrl-C: what was saved before stays
-        return claim.end(State.PLANNED, "interrupted")
-    return claim.end(State.PLANNED, f"killed by {name}", killed=True)
+        return {"state": State.PLANNED, "end": "interrupted"}
+    return {"state": State.PLANNED, "end": f"killed by {name}", "killed": True}
 
 
 def _close(claim: Claim, told: dict[str, Any]) -> State:

@@ -5,11 +5,11 @@ SGD on the mean cross-entropy of a batch, as in Zhang et al., arXiv 1903.07120, 
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from taunode.models.network import Network
 from taunode.models.solver import StepUnderflow
@@ -18,6 +18,9 @@ from taunode.training.metrics import Means, evaluate, sample_losses
 from taunode.training.progress import Report
 from taunode.training.schedule import Schedule
 from taunode.training.stopwatch import Stopwatch
+from taunode.training.team import Team
+
+Precision = Literal["fp32", "bf16", "fp64"]
 
 
 class Stopped(Exception):  # noqa: N818 -- asked for, not an error
@@ -31,6 +34,7 @@ class Conditions:
     Attributes:
         stop: asked after every step; true ends the training with a checkpoint.
         checkpoint_seconds: the most work, in seconds, that may be lost.
+        team: the processes that train this network together.
     """
 
     device: torch.device
@@ -38,6 +42,7 @@ class Conditions:
     checkpoint_seconds: float
     compile: bool
     channels_last: bool
+    team: Team = field(default_factory=Team)
 
 
 def fit(
@@ -45,19 +50,21 @@ def fit(
     loader: Loader,
     tests: Mapping[str, Iterable[tuple[Tensor, Tensor]]],
     schedule: Schedule,
-    precision: Literal["fp32", "bf16"],
+    precision: Precision,
     conditions: Conditions,
     files: Files,
     report: Report,
     checkpoint: dict[str, Any] | None = None,
+    top5: bool = False,
 ) -> dict[str, Any]:
     """Train a network from the start, or from a checkpoint, to the end of its schedule.
 
     Args:
-        loader: training batches: inputs (batch, channels, height, width), labels (batch,).
-        tests: what is evaluated after every epoch: `test`, and `validation` where there is a holdout, which then
-            chooses the best epoch.
-        precision: `bf16` runs the forward pass under autocast; weights stay float32.
+        loader: this process's share of the training batches: inputs (batch, channels, height, width), labels (batch,).
+        tests: what is evaluated after every epoch, shares as well: `test`, and `validation` where there is a holdout,
+            which then chooses the best epoch.
+        precision: `bf16` runs the forward pass under autocast, weights stay float32; `fp64` makes all of it float64.
+        top5: also report the error of the five best answers.
 
     Returns:
         The summary; with `diverged_epoch` and `diverged_step` where the loss became NaN or infinite.
@@ -65,16 +72,20 @@ def fit(
     Raises:
         Stopped: `conditions.stop()` became true.
     """
-    device = conditions.device
-    autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    device, team = conditions.device, conditions.team
+    if precision == "fp64":
+        model = model.double()
     if conditions.channels_last:
         model = model.to(memory_format=torch.channels_last)
     groups = [{**group, "lr": schedule.lr} for group in model.parameter_groups()]
     optimizer = torch.optim.SGD(groups, momentum=schedule.momentum, weight_decay=schedule.weight_decay)
-    state = Training(model, optimizer, loader, Means(device))
+    state = Training(model, optimizer, loader, Means(device, top5))
     if checkpoint is not None:
         state.restore(checkpoint)
-    network = torch.compile(model) if conditions.compile else model
+    network: nn.Module = torch.compile(model) if conditions.compile else model  # type: ignore[assignment]  # a module
+    replica = team.replica(network, device)
+    dtype = next(model.parameters()).dtype
+    autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
     chosen_by = "validation_error" if "validation" in tests else "test_error"
     watch = Stopwatch(state)
     files.tables(state.metrics, state.timings)
@@ -84,6 +95,14 @@ def fit(
         files.checkpoint(state.save)
         watch.saved()
 
+    def pause(seconds: float) -> None:
+        """Save if that is due or the training shall stop, anywhere in the team."""
+        stop, due = team.any(conditions.stop(), watch.unsaved() >= seconds)
+        if stop or due:
+            save()
+        if stop:
+            raise Stopped
+
     try:
         while state.epoch < schedule.epochs:
             model.train()
@@ -92,31 +111,30 @@ def fit(
                 for group in optimizer.param_groups:
                     group["lr"] = rate * group["lr_factor"]
                 with autocast:
-                    logits = network(inputs)
+                    logits = replica(inputs.to(dtype))
                 losses = sample_losses(logits, labels)
-                loss = losses.mean()
-                if not math.isfinite(loss.item()):  # before the step: the parameters kept are the last finite ones
+                sums = team.sum(state.means.sums(losses.detach(), logits.detach(), labels))
+                samples, total = sums[:2].tolist()
+                if not math.isfinite(total):  # before the step: the parameters kept are the last finite ones
                     watch.lap()
                     return finish(state, files, diverged=True)
                 optimizer.zero_grad()
-                loss.backward()
+                (losses.sum() * (team.share.world / samples)).backward()  # the team's mean of these: the batch's mean
                 optimizer.step()
-                state.means.add(losses.detach(), logits.detach(), labels)
+                state.means.add(sums)
                 state.step += 1
-                watch.images += len(labels)
+                watch.images += round(samples)
                 report.step(state.epoch, state.step / len(loader), watch.rate(), state.means)
-                if conditions.stop():
-                    save()
-                    raise Stopped
-                if watch.unsaved() >= conditions.checkpoint_seconds:
-                    save()
+                pause(conditions.checkpoint_seconds)
 
             images_per_second = watch.rate()
             row: dict[str, Any] = {"epoch": state.epoch + 1, "lr": float(f"{schedule.rate(state.epoch, 1.0):.12g}")}
-            row["train_loss"], row["train_error"] = state.means.read()
+            row |= {f"train_{name}": value for name, value in state.means.read().items()}
             model.eval()
             for name, batches in tests.items():
-                row[f"{name}_loss"], row[f"{name}_error"] = evaluate(network, batches, autocast, device)
+                with autocast:
+                    found = evaluate(network, batches, Means(device, top5), dtype, team)
+                row |= {f"{name}_{measure}": value for measure, value in found.items()}
             if (tau := model.learned_tau()) is not None:
                 row["tau"] = tau
             row |= model.extra_metrics()
@@ -125,11 +143,7 @@ def fit(
             files.tables(state.metrics, state.timings)
             report.epoch(row, images_per_second)
             if state.epoch < schedule.epochs:
-                if conditions.stop():
-                    save()
-                    raise Stopped
-                if watch.unsaved() >= conditions.checkpoint_seconds / 10:  # else the last checkpoint is fresh
-                    save()
+                pause(conditions.checkpoint_seconds / 10)  # rarer: the last checkpoint is fresh
     except StepUnderflow as underflow:  # an adaptive solver cannot follow the network any more
         watch.lap()
         return finish(state, files, diverged=True) | {"diverged_time": underflow.time}

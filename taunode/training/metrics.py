@@ -8,38 +8,57 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from taunode.training.team import Team
+
 
 class Means:
     """Means over samples, not over batches: a partial batch counts for what it holds.
 
     Sums are kept in float64 on the device, so that nothing waits for it before the means are read.
+
+    Args:
+        top5: also count where the label is not among the five classes with the highest logits.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._sums = torch.zeros(2, dtype=torch.float64, device=device)  # (loss, wrong answers)
-        self.samples = 0
+    def __init__(self, device: torch.device, top5: bool = False) -> None:
+        self._sums = torch.zeros(4 if top5 else 3, dtype=torch.float64, device=device)
+        self._top5 = top5
 
-    def add(self, losses: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Add a batch: losses (batch,), logits (batch, classes), labels (batch,)."""
-        wrong = (logits.argmax(dim=1) != labels) | ~losses.isfinite()  # the argmax of NaN is no answer
-        self._sums += torch.stack([losses.double().sum(), wrong.sum()])
-        self.samples += len(labels)
+    def sums(self, losses: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+        """A batch's (samples, loss, wrong answers[, of five answers none right]), float64.
 
-    def read(self) -> tuple[float, float]:
-        """Mean loss, and error in percent."""
-        loss, wrong = self._sums.tolist()
-        return loss / self.samples, 100 * wrong / self.samples
+        losses (batch,), logits (batch, classes), labels (batch,); the batch may be empty.
+        """
+        broken = ~losses.isfinite()  # the argmax of NaN is no answer
+        found = [losses.new_full((), len(losses), dtype=torch.float64), losses.double().sum()]
+        found.append(((logits.argmax(dim=1) != labels) | broken).sum())
+        if self._top5:
+            best = logits.topk(min(5, logits.shape[1]), dim=1).indices  # (batch, 5)
+            found.append(((best != labels[:, None]).all(dim=1) | broken).sum())
+        return torch.stack([value.to(torch.float64) for value in found])
+
+    def add(self, sums: Tensor) -> None:
+        self._sums += sums
+
+    def add_up(self, team: Team) -> None:
+        """Make sums over this process's shares those over all shares."""
+        team.sum(self._sums)
+
+    def read(self) -> dict[str, float]:
+        """Mean `loss`; `error` and, where it was asked for, `top5_error`, in percent."""
+        samples, loss, *wrong = self._sums.tolist()
+        return {"loss": loss / samples} | {
+            name: 100 * count / samples for name, count in zip(("error", "top5_error"), wrong, strict=False)
+        }
 
     def clear(self) -> None:
         self._sums.zero_()
-        self.samples = 0
 
     def state_dict(self) -> dict[str, Any]:
-        return {"sums": self._sums, "samples": self.samples}
+        return {"sums": self._sums}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._sums.copy_(state["sums"])
-        self.samples = state["samples"]
 
 
 def sample_losses(logits: Tensor, labels: Tensor) -> Tensor:
@@ -52,15 +71,15 @@ def sample_losses(logits: Tensor, labels: Tensor) -> Tensor:
 def evaluate(
     model: Callable[[Tensor], Tensor],
     batches: Iterable[tuple[Tensor, Tensor]],
-    autocast: torch.autocast,
-    device: torch.device,
-) -> tuple[float, float]:
-    """Mean loss and error (percent) of a network over all batches."""
-    means = Means(device)
+    means: Means,
+    dtype: torch.dtype,
+    team: Team,
+) -> dict[str, float]:
+    """The means of a network over all batches, of which each process of the team has its share; inputs as `dtype`."""
     for inputs, labels in batches:
-        with autocast:
-            logits = model(inputs)
-        means.add(sample_losses(logits, labels), logits, labels)
+        logits = model(inputs.to(dtype))
+        means.add(means.sums(sample_losses(logits, labels), logits, labels))
+    means.add_up(team)
     return means.read()
 
 

@@ -66,15 +66,21 @@ class Lines(Report):
     def step(self, epoch: int, fraction: float, rate: float, means: Means) -> None:
         left = self.left(epoch + fraction)
         if time.monotonic() - self._said > 60:
-            loss, error = means.read()
+            now = means.read()
             where = f"epoch {epoch + 1}/{self.epochs} at {100 * fraction:.0f} %"
-            self._say(where, f"loss {loss:.4f} error {error:.2f} %", f"{rate:.0f} images/s", left)
+            self._say(where, f"loss {now['loss']:.4f} error {now['error']:.2f} %", f"{rate:.0f} images/s", left)
 
     def epoch(self, row: dict[str, Any], rate: float) -> None:
         sets = [name.removesuffix("_loss") for name in row if name.endswith("_loss")]
-        results = [f"{name} loss {row[f'{name}_loss']:.4f} error {row[f'{name}_error']:.2f} %" for name in sets]
+        results = [_result(name, row) for name in sets]
         where = f"epoch {row['epoch']}/{self.epochs}"
         self._say(where, f"lr {row['lr']:g}", *results, f"{rate:.0f} images/s", self.left(row["epoch"]))
+
+
+def _result(name: str, row: dict[str, Any]) -> str:
+    text = f"{name} loss {row[f'{name}_loss']:.4f} error {row[f'{name}_error']:.2f} %"
+    top5 = row.get(f"{name}_top5_error")
+    return text if top5 is None else f"{text} top-5 {top5:.2f} %"
 
 
 class Bar(Report):
@@ -93,8 +99,8 @@ class Bar(Report):
         left = self.left(done)
         if time.monotonic() - self._drawn > 0.2:
             self._drawn = time.monotonic()
-            loss, error = means.read()
-            text = f"epoch {epoch + 1}/{self.epochs}  loss {loss:.3f}  error {error:.2f} %{self._test}"
+            now = means.read()
+            text = f"epoch {epoch + 1}/{self.epochs}  loss {now['loss']:.3f}  error {now['error']:.2f} %{self._test}"
             self._bar.update(self._task, completed=done, text=f"{text}  {rate:.0f} images/s  {left}")
             self._bar.refresh()
 
@@ -106,6 +112,16 @@ class Bar(Report):
     def close(self) -> None:
         super().close()
         self._bar.stop()
+
+
+class Quiet(Report):
+    """Says nothing: of several processes that train together, one speaks."""
+
+    def step(self, epoch: int, fraction: float, rate: float, means: Means) -> None:
+        """Nothing."""
+
+    def epoch(self, row: dict[str, Any], rate: float) -> None:
+        """Nothing."""
 
 
 class Several(Report):

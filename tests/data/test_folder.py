@@ -3,10 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from taunode.data.folder import check_classes, find_split, find_test_split, read_index
+from taunode.data.folder import Index, check_classes, find_split, find_test_split, fingerprint, read_index
 from taunode.errors import BadInput
 
 Write = Callable[[Path, dict[str, object]], Path]
+
+
+def names(index: Index) -> list[str]:
+    return [index.files.file(number).name for number in range(len(index.files))]
 
 
 def test_index_is_sorted_and_passes_over_what_is_no_image(tmp_path: Path, write_folder: Write, tree: Callable) -> None:
@@ -19,8 +23,8 @@ def test_index_is_sorted_and_passes_over_what_is_no_image(tmp_path: Path, write_
     }
     index = read_index(write_folder(tmp_path / "train", tree(("dog", "cat"), 2) | {"dog/more/9.PNG": b"x"} | extra))
     assert index.classes == ["cat", "dog"]
-    assert index.names == ["cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png", "dog/more/9.PNG"]
-    assert index.labels == [0, 0, 1, 1, 1]
+    assert names(index) == ["cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png", "dog/more/9.PNG"]
+    assert index.files.labels.tolist() == [0, 0, 1, 1, 1]
 
 
 @pytest.mark.parametrize("directories", [True, False])
@@ -31,8 +35,11 @@ def test_folder_and_its_zip_have_one_index(
     folder = write_folder(tmp_path / "train", tree())
     packed = read_index(pack(folder, tmp_path / "packed.zip", directories, prefix))
     unpacked = read_index(folder)
-    assert (packed.classes, packed.names, packed.labels) == (unpacked.classes, unpacked.names, unpacked.labels)
-    assert packed.digest() == unpacked.digest()
+    assert packed.classes == unpacked.classes
+    assert names(packed) == [prefix + name for name in names(unpacked)]
+    assert packed.files.labels.tolist() == unpacked.files.labels.tolist()
+    assert packed.digest == unpacked.digest
+    assert fingerprint([packed, packed]) == fingerprint([unpacked, packed])
 
 
 def test_digest_and_stamps_notice_changes(tmp_path: Path, write_folder: Write, tree: Callable) -> None:
@@ -40,10 +47,10 @@ def test_digest_and_stamps_notice_changes(tmp_path: Path, write_folder: Write, t
     before = read_index(folder)
     content = (folder / "cat/0.png").read_bytes()
     (folder / "cat/0.png").write_bytes(content[::-1])
-    assert read_index(folder).digest() == before.digest()
-    assert read_index(folder).stamps() != before.stamps()
+    assert read_index(folder).digest == before.digest
+    assert read_index(folder).files.stamps() != before.files.stamps()
     (folder / "cat/0.png").write_bytes(content + b"!")
-    assert read_index(folder).digest() != before.digest()
+    assert read_index(folder).digest != before.digest
 
 
 def test_zip_that_is_none(tmp_path: Path) -> None:

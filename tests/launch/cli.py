@@ -36,16 +36,20 @@ def environment(**changes: str) -> dict[str, str]:
     return {**kept, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2]), **changes}
 
 
-def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "taunode.train", *arguments]
+def start(*arguments: str, cwd: Path, processes: int | None = None) -> subprocess.Popen[str]:
+    """Start the command; with `processes` through torchrun, so many of them together."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [sys.executable, *(torchrun if processes else []), "-m", "taunode.train", *arguments]
     return subprocess.Popen(
         command, cwd=cwd, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
 
-def taunode(*arguments: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+def taunode(
+    *arguments: str, cwd: Path, code: int = 0, processes: int | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own; it must end with `code`."""
-    process = start(*arguments, cwd=cwd)
+    process = start(*arguments, cwd=cwd, processes=processes)
     out, err = process.communicate()
     assert process.returncode == code, f"exit {process.returncode}\n{out}\n{err}"
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)

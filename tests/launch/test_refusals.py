@@ -46,6 +46,8 @@ ANYWHERE = [
     ("precision=fp16", ["precision", "fp32, bf16", "'fp16'"]),
     ("solver=euler", ["solver must be null"]),
     ("solver=eular", ["'eular' of solver", "valid: euler"]),
+    ("schedule=initialisation schedule.epochs=3", ["schedule.epochs", "nearest: schedule"]),
+    ("schedule=initialisation arch=rkhs_node", ["schedule=initialisation", "RkhsNode"]),
     ("embedding=foo", ["'foo' of embedding"]),
     ("runtime.threads=0", ["runtime.threads", "0"]),
     ("runtime.device=foo", ["runtime.device", "auto, cpu, cuda", "'foo'"]),

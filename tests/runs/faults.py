@@ -9,27 +9,28 @@ from typing import Any
 
 from taunode.runs import execute, worker
 from taunode.runs.claim import Claim
+from taunode.runs.directory import RunDirectory
 
 
-def _instead(train: Callable[[Claim], Any], only_first: bool = False) -> None:
+def _instead(train: Callable[[RunDirectory], Any], only_first: bool = False) -> None:
     """Train so; with `only_first` from the second attempt on as always."""
     real = execute.train
 
-    def replaced(claim: Claim, *arguments: Any) -> Any:
-        return real(claim, *arguments) if only_first and claim.attempt > 1 else train(claim)
+    def replaced(run: RunDirectory, attempt: int, *arguments: Any) -> Any:
+        return real(run, attempt, *arguments) if only_first and attempt > 1 else train(run)
 
     execute.train = replaced
 
 
-def _raise(error: BaseException) -> Callable[[Claim], None]:
-    def train(claim: Claim) -> None:
+def _raise(error: BaseException) -> Callable[[RunDirectory], None]:
+    def train(run: RunDirectory) -> None:
         raise error
 
     return train
 
 
-def _kill(number: signal.Signals) -> Callable[[Claim], None]:
-    return lambda claim: os.kill(os.getpid(), number)
+def _kill(number: signal.Signals) -> Callable[[RunDirectory], None]:
+    return lambda run: os.kill(os.getpid(), number)
 
 
 def exception() -> None:
@@ -37,11 +38,11 @@ def exception() -> None:
 
 
 def exit_3() -> None:
-    _instead(lambda claim: sys.exit(3))
+    _instead(lambda run: sys.exit(3))
 
 
 def exit_silently() -> None:
-    _instead(lambda claim: os._exit(0))
+    _instead(lambda run: os._exit(0))
 
 
 def segmentation_fault() -> None:
@@ -64,8 +65,8 @@ def no_memory_in_torch() -> None:
     _instead(_raise(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate")))
 
 
-def _hang(claim: Claim) -> None:
-    (claim.run.path / "child").write_text(str(os.getpid()))
+def _hang(run: RunDirectory) -> None:
+    (run.path / "child").write_text(str(os.getpid()))
     while True:
         time.sleep(60)
 
@@ -122,7 +123,7 @@ def filled_disk_after_a_checkpoint() -> None:
 def claims_are_refused() -> None:
     """The disk is full before a run is claimed."""
 
-    def refused(task: Any, also: Any) -> None:
+    def refused(task: Any, also: Any, processes: int) -> None:
         raise OSError(28, "No space left on device")
 
     worker.take_task = refused

@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from taunode.training.metrics import Means, evaluate, sample_losses, to_csv
+from taunode.training.team import Team
 from training.small import Batches, Perceptron, samples
 
 
@@ -17,18 +18,36 @@ def test_a_ragged_last_batch_counts_for_what_it_holds(size: int) -> None:
     inputs, labels = samples(29, seed=0)
     torch.manual_seed(0)
     model = Perceptron().double()
-    autocast = torch.autocast("cpu", enabled=False)
-    loss, error = evaluate(model, Batches(inputs, labels, size), autocast, torch.device("cpu"))
-    assert loss == pytest.approx(cross_entropy(model(inputs), labels).item(), abs=1e-14)
-    assert error == 100 * (model(inputs).argmax(1) != labels).sum().item() / 29
+    found = evaluate(model, Batches(inputs, labels, size), Means(torch.device("cpu")), torch.float64, Team())
+    assert found["loss"] == pytest.approx(cross_entropy(model(inputs), labels).item(), abs=1e-14)
+    assert found["error"] == 100 * (model(inputs).argmax(1) != labels).sum().item() / 29
+
+
+@pytest.mark.parametrize("classes", [3, 5, 9])
+def test_the_five_best_answers_are_torchvisions(classes: int) -> None:
+    """As torchvision's references count accuracy: the label is among the five highest logits, or all where fewer."""
+    generator = torch.Generator().manual_seed(0)
+    logits, labels = torch.randn(200, classes, generator=generator), torch.randint(classes, (200,), generator=generator)
+    means = Means(torch.device("cpu"), top5=True)
+    means.add(means.sums(sample_losses(logits, labels), logits, labels))
+    rank = (logits > logits.gather(1, labels[:, None])).sum(1)  # how many logits are above the label's
+    found = means.read()
+    assert found["error"] == 100 * (rank >= 1).sum().item() / 200
+    assert found["top5_error"] == 100 * (rank >= 5).sum().item() / 200
+
+
+def test_an_empty_share_counts_nothing() -> None:
+    means = Means(torch.device("cpu"), top5=True)
+    logits, labels = torch.zeros(0, 10), torch.zeros(0, dtype=torch.int64)
+    assert means.sums(sample_losses(logits, labels), logits, labels).tolist() == [0, 0, 0, 0]
 
 
 def test_a_million_small_losses_do_not_lose_their_last_digits() -> None:
     means = Means(torch.device("cpu"))
     losses, logits, labels = torch.full((1000,), 0.1), torch.zeros(1000, 2), torch.zeros(1000, dtype=torch.int64)
     for _ in range(1000):
-        means.add(losses, logits, labels)
-    assert means.read()[0] == pytest.approx(torch.tensor(0.1).item(), rel=1e-12)
+        means.add(means.sums(losses, logits, labels))
+    assert means.read()["loss"] == pytest.approx(torch.tensor(0.1).item(), rel=1e-12)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -36,10 +55,10 @@ def test_what_is_not_a_number_is_no_right_answer(bad: float) -> None:
     """The argmax of NaN is 0, and label 0 would be right."""
     logits, labels = torch.tensor([[bad, 0.0], [5.0, 0.0]]), torch.tensor([0, 0])
     means = Means(torch.device("cpu"))
-    means.add(sample_losses(logits, labels), logits, labels)
-    loss, error = means.read()
-    assert not math.isfinite(loss)
-    assert error == 50
+    means.add(means.sums(sample_losses(logits, labels), logits, labels))
+    found = means.read()
+    assert not math.isfinite(found["loss"])
+    assert found["error"] == 50
 
 
 def test_sums_can_be_kept_and_taken_up() -> None:
@@ -47,15 +66,13 @@ def test_sums_can_be_kept_and_taken_up() -> None:
     logits = inputs[:, :3]
     whole, first, second = (Means(torch.device("cpu")) for _ in range(3))
     for x, y in zip(logits.split(6), labels.split(6), strict=True):
-        whole.add(sample_losses(x, y), x, y)
-    first.add(sample_losses(logits[:6], labels[:6]), logits[:6], labels[:6])
+        whole.add(whole.sums(sample_losses(x, y), x, y))
+    first.add(first.sums(sample_losses(logits[:6], labels[:6]), logits[:6], labels[:6]))
     second.load_state_dict(first.state_dict())
     first.clear()
     for x, y in zip(logits[6:].split(6), labels[6:].split(6), strict=True):
-        second.add(sample_losses(x, y), x, y)
+        second.add(second.sums(sample_losses(x, y), x, y))
     assert second.read() == whole.read()
-    assert second.samples == 20
-    assert first.samples == 0
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])

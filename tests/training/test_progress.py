@@ -25,7 +25,8 @@ ROW = {
 
 def means() -> Means:
     made = Means(torch.device("cpu"))
-    made.add(torch.tensor([1.0, 3.0]), torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 1]))
+    losses, logits, labels = torch.tensor([1.0, 3.0]), torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 1])
+    made.add(made.sums(losses, logits, labels))
     return made
 
 

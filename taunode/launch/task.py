@@ -1,0 +1,141 @@
+"""A task of a Slurm array: workers that take their share of a submission's runs. What srun starts on the node.
+
+    python -m taunode.launch.task SUBMISSION FIRST
+
+It takes the runs at its own place in the list first, then any that are left. Before the time limit Slurm sends
+SIGUSR2: the runs save themselves, and the job is requeued if it can go on. The exit code is 1 if one of its runs has
+failed, so that Slurm says FAILED.
+"""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from taunode.launch.local import startable
+from taunode.launch.submission import Submission
+from taunode.runs.allowance import Allowance
+from taunode.runs.child import die_with
+from taunode.runs.claim import look
+from taunode.runs.directory import SweepDirectory
+from taunode.runs.runtime import Runtime
+from taunode.runs.slurm import end_time
+from taunode.runs.state import BROKEN, State
+from taunode.runs.worker import STOPPING, Signals, Task, work
+
+ALSO = BROKEN | {State.RUNNING, State.STALLED}  # of tasks that carry `newest`
+FAILED, GOES_ON = 1, 75  # exit codes of a worker; 75 is EX_TEMPFAIL: the job should be requeued
+REBIRTHS = 3  # workers that were killed, until no more are started in their place
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The task's exit code."""
+    path, number = Path(arguments[0]), int(arguments[1]) + int(os.environ["SLURM_ARRAY_TASK_ID"])
+    submission = Submission.read(path)
+    tasks = tasks_of(submission, SweepDirectory(path.parents[1]), number)
+    until = end_time(os.environ["SLURM_JOB_ID"]) or math.inf
+    codes = _crew(tasks, submission, until)
+    if GOES_ON in codes:
+        asked = subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=False)
+        if asked.returncode == 0:
+            time.sleep(60)  # Slurm ends this start of the job
+    return max(codes)
+
+
+def tasks_of(submission: Submission, sweep: SweepDirectory, number: int) -> list[Task]:
+    """The runs of a submission in the order in which its task of this number tries them."""
+    first = number * submission.runs_per_task * submission.workers_per_task
+    threads = int(os.environ.get("SLURM_CPUS_PER_TASK", "1")) // submission.workers_per_task
+    tasks = []
+    for name in [*submission.runs[first:], *submission.runs[:first]]:
+        run = sweep.run(name)
+        asked = Runtime(**(run.read_record().runtime | submission.runtime))
+        runtime = replace(asked, threads=asked.threads or max(1, threads))
+        tasks.append(Task(run, runtime, submission.newest.get(name)))
+    return tasks
+
+
+def _crew(tasks: list[Task], submission: Submission, until: float) -> list[int]:
+    """Fork the workers and wait for them; returns their exit codes."""
+    import taunode.runs.execute  # noqa: F401 -- torch, once: the workers and their children are forks of this
+
+    received: list[int] = []
+    pids: dict[int, int] = {}
+
+    def hear(number: int, frame: object) -> None:
+        received.append(number)
+        for pid in pids:  # Slurm tells every process, scancel --batch and a person only this one
+            os.kill(pid, number)
+
+    for number in STOPPING:
+        signal.signal(number, hear)
+
+    def start(place: int) -> None:
+        sys.stdout.flush()
+        parent = os.getpid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        pid = os.fork()
+        if pid == 0:
+            _be_a_worker(tasks, submission, until, place, parent)
+        pids[pid] = place
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+    for place in range(submission.workers_per_task):
+        if not received:
+            start(place)
+    codes, reborn = [], 0
+    while pids:
+        pid, status = os.waitpid(-1, 0)
+        place, code = pids.pop(pid), os.waitstatus_to_exitcode(status)
+        if code == -signal.SIGKILL and not received and reborn < REBIRTHS:
+            reborn += 1
+            start(place)
+        else:
+            codes.append(code if code >= 0 else 128 - code)
+    return codes
+
+
+def _be_a_worker(tasks: list[Task], submission: Submission, until: float, place: int, parent: int) -> None:
+    """Everything a worker process does; it never returns."""
+    code = FAILED
+    try:
+        signals = Signals()
+        signals.install()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        die_with(parent, signal.SIGTERM)
+        skip = place * submission.runs_per_task
+        own, rest = tasks[skip : skip + submission.runs_per_task], tasks
+        code = serve([*own, *(task for task in rest if task not in own)], signals, submission.runs_per_task, until)
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def serve(tasks: list[Task], signals: Signals, runs: int, until: float) -> int:
+    """Take up to so many of the runs; returns the worker's exit code."""
+    allowance = Allowance(runs, until)
+    work(tasks, ALSO, signals=signals, allowance=allowance)
+    mine = [task for task in tasks if str(task.run.path) in allowance.taken]
+    for task in mine:
+        record, _, state = look(task.run)
+        print(f"{record.name}: {state}", flush=True)
+    heard = set(signals.received)
+    if heard - {signal.SIGUSR2}:
+        return 128 + int(signals.received[-1])  # Slurm knows what it does
+    if (heard or allowance.short) and (startable(mine) or (len(mine) < runs and startable(tasks[:runs]))):
+        return GOES_ON
+    return FAILED if any(look(task.run)[2] in BROKEN for task in mine) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
