@@ -18,6 +18,9 @@ from launch.test_sweep import RUN_FILES
 from taunode.train import help_text, main
 
 CONF = Path(__file__).parents[1] / "conf"
+GROUPS = {
+    line.strip().partition(" ")[0] for line in help_text().splitlines() if re.match(r"  [a-z/]+($| \(default)", line)
+}
 OPTIONS = [path.relative_to(CONF) for path in sorted(CONF.rglob("*.yaml")) if path.parent != CONF]
 
 
@@ -28,8 +31,10 @@ def test_help_has_every_option_with_what_its_file_says(option):
     )
     assert first.startswith("# ")
     lines = help_text().splitlines()
-    assert [line for line in lines if re.fullmatch(rf"  {option.parent.as_posix()}( \(default: \w+\))?", line)]
-    assert [line for line in lines if line.split() and line.split()[0] == option.stem and first[2:] in line]
+    group = next(group for group in (*option.parents,) if group.as_posix() in GROUPS)
+    name = option.relative_to(group).with_suffix("").as_posix()
+    assert [line for line in lines if re.fullmatch(rf"  {group.as_posix()}( \(default: \w+\))?", line)]
+    assert [line for line in lines if line.split() and line.split()[0] == name and first[2:] in line]
 
 
 def test_help_shows_eight_examples():
@@ -87,6 +92,8 @@ def test_hydras_own_information(what, tmp_path):
         ("taunode arch=resnet110", {"arch=resnet110", "arch=resnet110_nobn"}),
         ("taunode schedule.ep", {"schedule.epochs="}),
         ("taunode hydra/launcher=lo", {"hydra/launcher=local"}),
+        ("taunode exp", {"experiment="}),
+        ("taunode experiment=small/m", {"experiment=small/mnist_fig1a", "experiment=small/mnist_fig2"}),
     ],
 )
 def test_completion(line, completed, tmp_path):

@@ -52,16 +52,18 @@ class Loader(ConfigLoaderImpl):
         config_name: str | None = None,
         overrides: list[str] | None = None,
     ) -> list[str]:
-        found = super().get_group_options(group_name, results_filter, config_name, overrides)
-        if results_filter is not ObjectType.CONFIG or group_name in ("", "hydra"):
-            return found
+        files = super().get_group_options(group_name, ObjectType.CONFIG, config_name, overrides)
+        if not files or group_name in ("", "hydra") or results_filter is None:
+            return super().get_group_options(group_name, results_filter, config_name, overrides)
+        if results_filter is ObjectType.GROUP:
+            return []
         inside = super().get_group_options(group_name, ObjectType.GROUP, config_name, overrides)
         nested = (
             f"{name}/{option}"
             for name in inside
             for option in self.get_group_options(f"{group_name}/{name}", results_filter, config_name, overrides)
         )
-        return [*found, *nested]
+        return [*files, *nested]
 
 
 class Composer:
