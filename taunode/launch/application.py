@@ -135,7 +135,7 @@ def _run(composer: Composer, config_dir: Path | None) -> int:
 
 
 def _multirun(composer: Composer, overrides: list[str], config_dir: Path | None) -> int:
-    overrides = [*overrides, "hydra.mode=MULTIRUN", f"hydra.sweep.dir='{named_sweep(composer)}'"]
+    overrides = [*overrides, "hydra.mode=MULTIRUN", quoted(f"hydra.sweep.dir={named_sweep(composer)}")]
     if composer.master.hydra.sweeper._target_ == BASIC_SWEEPER:
         plan_multirun(composer, composer.typed)  # it would write first and check later
     composer = compose_command(overrides, config_dir, RunMode.MULTIRUN)

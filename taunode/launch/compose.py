@@ -164,10 +164,14 @@ def _hydras_words() -> Iterator[None]:
         raise ConfigCompositionException(" ".join(str(error).split())) from None
 
 
+TEXT = ("hydra.sweeper.where", "hydra.sweep.dir", "hydra.run.dir")  # a condition, and paths: any character may be in
+
+
 def quoted(text: str) -> str:
-    """`hydra.sweeper.where=CONDITION` with the quotes that Hydra's grammar wants around it; anything else as it is."""
+    """`hydra.sweeper.where=CONDITION` and paths with the quotes that Hydra's grammar wants around them; anything else
+    as it is."""
     key, equals, value = text.partition("=")
-    if key != "hydra.sweeper.where" or not equals or value[:1] in ("'", '"') or value == "null":
+    if key not in TEXT or not equals or not value or value[:1] in ("'", '"') or value == "null":
         return text
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"{key}='{escaped}'"

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from taunode.build import convert
 from taunode.launch import sending
 from taunode.launch.command_line import plan_jobs, plan_multirun
-from taunode.launch.compose import Composer
+from taunode.launch.compose import Composer, quoted
 from taunode.launch.execution import prepare, run_inline, tasks_of
 from taunode.launch.local import check_machine, run_locally
 from taunode.launch.plan import Plan
@@ -76,7 +76,7 @@ class Sweeper(HydraSweeper):
         check_machine(plan.runtime)
         prepare(plan)
         self._config.hydra.sweep.dir = str(plan.root)  # which Hydra's launchers make, too
-        jobs = [[*planned.job, f"hydra.sweep.dir='{plan.root}'"] for planned in plan.runs]
+        jobs = [[*planned.job, quoted(f"hydra.sweep.dir={plan.root}")] for planned in plan.runs]
         return self._launcher.launch(jobs, initial_job_idx=0)  # Hydra's basic launcher: one single run after another
 
 
