@@ -148,6 +148,8 @@ def fit(
         watch.lap()
         return finish(state, files, diverged=True) | {"diverged_time": underflow.time}
     watch.lap()
+    if not math.isfinite(state.metrics[-1]["test_loss"]):  # no step comes after the last one to find what it did
+        return finish(state, files) | {"diverged_epoch": state.epoch, "diverged_step": len(loader)}
     return finish(state, files)
 
 

@@ -100,6 +100,22 @@ def test_divergence_is_seen_before_the_step(bad: float, epoch: int, step: int, m
         assert value.isfinite().all()
 
 
+def test_what_the_last_step_breaks_has_diverged_too() -> None:
+    """No step comes after it that would find the weights infinite; the test set does."""
+
+    class Spoilt(Perceptron):
+        steps = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.steps += self.training
+            return super().forward(x) * (math.inf if not self.training and self.steps == 16 else 1.0)
+
+    torch.manual_seed(0)
+    tests = {"test": Batches(*samples(11, seed=2), 4)}
+    summary = train(Spoilt().double(), Batches(*samples(29, seed=1), 8), tests, steps(), Memory())
+    assert (summary["epochs"], summary["diverged_epoch"], summary["diverged_step"]) == (4, 4, 4)
+
+
 def test_the_best_epoch_is_the_validation_sets_where_there_is_one() -> None:
     model = perceptron()
     seen: list[dict[str, Tensor]] = []
