@@ -3,23 +3,33 @@
 Hydra, torch and rich's tables are imported when a command needs them, so that `--help` and completion answer at once.
 """
 
+import json
 import os
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from taunode.errors import BadInput, nearest, run_command
+from taunode.errors import BadInput, run_command
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from taunode.launch.plan import Plan
-    from taunode.runs.directory import RunDirectory
+    from taunode.launch.selection import Selection
+    from taunode.launch.status import Outcome
+    from taunode.runs.state import State
 
 NAME = "taunode-sweep"
 
 SweepArgument = Annotated[Path, typer.Argument(help="A sweep directory, or the directory of one run.", metavar="SWEEP")]
+RunArgument = Annotated[Path, typer.Argument(help="A run's directory.", metavar="RUN")]
+OnlyOption = Annotated[
+    str | None, typer.Option(help="Only runs in these states, with commas: failed,timeout.", metavar="STATES")
+]
 WhereOption = Annotated[
     str | None,
     typer.Option(help="Only runs that meet it: 'arch.depth >= 56 and state == \"failed\"'.", metavar="CONDITION"),
@@ -65,114 +75,205 @@ def status(
     sweep: SweepArgument,
     where: WhereOption = None,
     all_runs: Annotated[bool, typer.Option("--all", help="A line for every run, however many.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until nothing is at work.")] = False,
 ) -> None:
     """How the runs of a sweep stand. Exit code 1 if one failed or cannot be read."""
     from rich.console import Console
+    from rich.live import Live
 
+    from taunode.launch.logs import AT_WORK
+    from taunode.launch.selection import select
+    from taunode.runs.state import BROKEN
+
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    chosen = select(sweep, where)
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while watch and any(one.state in AT_WORK for one in chosen.runs):
+            began = time.monotonic()
+            live.update(_overview(sweep, chosen, False)[0], refresh=True)
+            chosen = select(sweep, where)
+            time.sleep(max(1.0, 20 * (time.monotonic() - began)))
+    table, left_out = _overview(sweep, chosen, all_runs)
+    console.print(table)
+    if left_out:
+        print(f"{left_out} more: --all")
+    for name, reason in chosen.broken:
+        print(f"{NAME}: {name} cannot be read: {reason}", file=sys.stderr)
+    _warn_of_code(chosen)
+    sys.exit(1 if chosen.broken or any(one.state in BROKEN for one in chosen.runs) else 0)
+
+
+def _overview(sweep: Path, chosen: "Selection", all_runs: bool) -> "tuple[Table, int]":
+    """The table of a selection, and how many runs are not in it."""
     from taunode.launch.status import counts, table
     from taunode.launch.status import status as look_at
-    from taunode.runs.state import BROKEN, RESULTS
+    from taunode.runs.state import RESULTS
 
-    runs, broken = _runs(sweep, where)
-    seen = [look_at(run) for run in runs]
-    states = Counter(one.state for one in seen)
-    shown = seen if all_runs or len(seen) <= 40 else [one for one in seen if one.state not in RESULTS][:40]
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    console.print(table(shown, f"{sweep}: {counts(states).plain or 'no runs'}"))
-    if len(shown) < len(seen):
-        print(f"{len(seen) - len(shown)} more: --all")
-    for name, reason in broken:
-        print(f"{NAME}: {name} cannot be read: {reason}", file=sys.stderr)
-    sys.exit(1 if broken or any(state in BROKEN for state in states) else 0)
+    runs = chosen.runs
+    shown = runs if all_runs or len(runs) <= 40 else [one for one in runs if one.state not in RESULTS][:40]
+    rows = [look_at(one.run, chosen.slurm) for one in shown]
+    title = f"{sweep}: {counts(Counter(one.state for one in runs)).plain or 'no runs'}"
+    return table(rows, title), len(runs) - len(shown)
+
+
+def _warn_of_code(chosen: "Selection") -> None:
+    """Say so when attempts of one sweep ran different code."""
+    digests: dict[str, str] = {}
+    for one in chosen.runs:
+        for attempt in one.record.attempts:
+            if "code" in attempt:
+                digests.setdefault(attempt["code"], one.record.name)
+    if len(digests) > 1:
+        told = ", ".join(f"{digest} ({name})" for digest, name in digests.items())
+        print(f"{NAME}: attempts of this sweep ran different code: {told}", file=sys.stderr)
 
 
 def resume(
     sweep: SweepArgument,
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="Runtime settings to change: runtime.data_root=DIR …")
+        list[str] | None,
+        typer.Argument(help="Settings to change: runtime.data_root=DIR, on Slurm hydra.launcher.time=240 …"),
     ] = None,
-    only: Annotated[
-        str | None, typer.Option(help="Only runs in these states, with commas: failed,timeout.", metavar="STATES")
+    only: OnlyOption = None,
+    where: WhereOption = None,
+    workers: Annotated[
+        int | None, typer.Option(help="On this machine: worker processes; one a GPU, or a processor, when unsaid.")
     ] = None,
+    here: Annotated[bool, typer.Option("--here", help="On this machine, though the sweep was sent to Slurm.")] = False,
+) -> None:
+    """Go on with a sweep where it was started, here or on Slurm: what is planned or was cut off, and what failed.
+
+    Done and diverged runs are left alone (see taunode --again). What ran out of memory on Slurm gets more.
+    """
+    from taunode.launch.application import finish
+    from taunode.launch.sending import Slurm, last_request
+    from taunode.launch.submission import sweep_of
+    from taunode.runs.state import BROKEN
+
+    changes = _changes(overrides or [])
+    chosen = _chosen(sweep, where, only)
+    if here or (workers is not None) or not (sweep_of(sweep).submissions() or changes["hydra.launcher"]):
+        if changes["hydra.launcher"]:
+            raise BadInput(f"hydra.launcher settings are of jobs; {sweep} goes on here")
+        sys.exit(finish(_execute(sweep, chosen, changes["runtime"], workers, also=BROKEN)))
+    request = last_request(sweep_of(sweep), changes["hydra.launcher"])
+    runs = [one.run for one in chosen.runs]
+    slurm = Slurm(sweep_of(sweep).path, runs, request, changes["runtime"], again=lambda state: True)
+    slurm.check()
+    sys.exit(finish(slurm.wait()) if request.options.wait else slurm.send())
+
+
+def worker(
+    sweep: SweepArgument,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Runtime settings to change: runtime.device=cpu …")
+    ] = None,
+    only: OnlyOption = None,
     where: WhereOption = None,
     workers: Annotated[
         int | None, typer.Option(help="Worker processes; one a GPU, or a processor, when unsaid.")
     ] = None,
 ) -> None:
-    """Go on with a sweep on this machine: what is planned or was cut off, and what failed once more.
+    """Help with a sweep from this machine: take runs that are planned or queued, until none is left.
 
-    Done and diverged runs are left alone (see taunode --again).
+    Any number of workers, jobs and commands may do so at a time: each run is executed once.
     """
     from taunode.launch.application import finish
+
+    changes = _changes(overrides or [])
+    if changes["hydra.launcher"]:
+        raise BadInput("hydra.launcher settings are of jobs; a worker works here")
+    sys.exit(finish(_execute(sweep, _chosen(sweep, where, only), changes["runtime"], workers)))
+
+
+def logs(
+    run: RunArgument,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Also what is added, until the run ends.")] = False,
+) -> None:
+    """What the newest attempt at a run has printed."""
+    from taunode.launch.logs import print_log
+    from taunode.launch.selection import one_run
+
+    print_log(one_run(run), follow)
+
+
+def why(first: RunArgument, second: RunArgument) -> None:
+    """The keys in which two runs differ. Exit code 1 if there are any."""
+    from taunode.launch.selection import one_run
+    from taunode.runs.signature import differences
+
+    found = differences(one_run(first).read_config(), one_run(second).read_config())
+    for key, (one, other) in found.items():
+        print(f"{key}: {json.dumps(one)} {json.dumps(other)}")
+    if not found:
+        print("the same run")
+    sys.exit(1 if found else 0)
+
+
+def cancel(sweep: SweepArgument, where: WhereOption = None, only: OnlyOption = None) -> None:
+    """Stop a sweep's jobs in Slurm; runs at work save themselves, and `resume` goes on with them."""
+    from taunode.launch.cancel import cancel as stop
+    from taunode.launch.selection import select
+    from taunode.runs.directory import RunDirectory
+
+    everything = where is None and only is None and not RunDirectory(sweep).record.exists()
+    stopped = stop(sweep, select(sweep, where, only), everything)
+    print(f"cancelled: {', '.join(stopped)}" if stopped else f"{sweep}: nothing of it is in Slurm's queue")
+
+
+def _chosen(sweep: Path, where: str | None, only: str | None) -> "Selection":
+    """The runs a command shall go on with; says which cannot be read.
+
+    Raises:
+        BadInput: there are none.
+    """
+    from taunode.launch.selection import select
+
+    chosen = select(sweep, where, only)
+    for name, reason in chosen.broken:
+        print(f"{NAME}: left out {name}: {reason}", file=sys.stderr)
+    if not chosen.runs:
+        counts = Counter(one.state for one in select(sweep).runs)
+        there = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no runs"
+        wanted = " and ".join(text for text in (only, where) if text is not None)
+        raise BadInput(f"{sweep}: no run is {wanted}; there are {there}" if wanted else f"{sweep}: {there}")
+    return chosen
+
+
+def _execute(
+    sweep: Path,
+    chosen: "Selection",
+    changes: dict[str, Any],
+    workers: int | None,
+    also: "frozenset[State]" = frozenset(),
+) -> "Outcome":
+    """Execute on this machine what may be started of the chosen runs; broken ones only in states of `also`."""
     from taunode.launch.local import run_locally
-    from taunode.runs.claim import look
     from taunode.runs.runtime import Runtime
-    from taunode.runs.state import BROKEN, State
     from taunode.runs.worker import Task
 
-    wanted = _states(only)
-    changes = _runtime_changes(overrides or [])
-    runs, broken = _runs(sweep, where)
-    tasks, statuses = [], Counter[State]()
-    for run in runs:
-        record, seen, state = look(run)
-        statuses[state] += 1
-        if wanted is None or state in wanted:
-            runtime = Runtime.from_config(record.runtime | changes, Path.cwd())
-            tasks.append(Task(run, runtime, newest=seen.attempts))
-    for name, reason in broken:
-        print(f"{NAME}: left out {name}: {reason}", file=sys.stderr)
-    if not tasks:
-        raise BadInput(f"{sweep}: no run is {only}; there are {', '.join(f'{n} {s}' for s, n in statuses.items())}")
-    sys.exit(finish(run_locally(tasks, sweep, workers, also=BROKEN)))
+    tasks = [
+        Task(one.run, Runtime.from_config(one.record.runtime | changes, Path.cwd()), one.seen.attempts)
+        for one in chosen.runs
+    ]
+    return run_locally(tasks, sweep, workers, also=also)
 
 
-def _states(only: str | None) -> frozenset[str] | None:
-    from taunode.runs.state import State
-
-    if only is None:
-        return None
-    for name in only.split(","):
-        if name not in list(State):
-            raise BadInput(f"--only {name}: no such state; valid: {nearest(name, list(State))}")
-    return frozenset(only.split(","))
-
-
-def _runtime_changes(overrides: list[str]) -> dict[str, Any]:
+def _changes(overrides: list[str]) -> dict[str, dict[str, Any]]:
+    """What changes when a sweep goes on: of `runtime`, and of `hydra.launcher`."""
     import yaml
 
-    changes = {}
+    changes: dict[str, dict[str, Any]] = {"runtime": {}, "hydra.launcher": {}}
     for text in overrides:
         key, equals, value = text.partition("=")
-        if not equals or not key.startswith("runtime."):
-            raise BadInput(f"{text}: only runtime settings can change when a sweep goes on: runtime.KEY=VALUE")
-        changes[key.removeprefix("runtime.")] = yaml.safe_load(value)
+        group, _, name = key.rpartition(".")
+        if not equals or group not in changes:
+            raise BadInput(
+                f"{text}: only settings of how runs are executed can change when a sweep goes on: runtime.KEY=VALUE, "
+                "hydra.launcher.KEY=VALUE"
+            )
+        changes[group][name] = yaml.safe_load(value)
     return changes
-
-
-def _runs(sweep: Path, where: str | None) -> "tuple[list[RunDirectory], list[tuple[str, str]]]":
-    """The runs of a sweep that meet a condition, and those that cannot be read with the reason."""
-    from taunode.runs.directory import NewerFormat, SweepDirectory
-    from taunode.runs.signature import flatten
-    from taunode.runs.state import derive, observe
-    from taunode.runs.where import Where
-
-    condition = None if where is None else Where(where)
-    chosen, broken = [], []
-    for run in SweepDirectory.open(sweep):
-        try:
-            record = run.read_record()
-            if condition is not None:
-                state = str(derive(observe(run, record)))
-                if not condition({**dict(flatten(run.read_config())), **record.facts, "state": state}):
-                    continue
-        except NewerFormat:
-            raise
-        except (BadInput, OSError, ValueError) as error:
-            broken.append((run.path.name, str(error)))
-            continue
-        chosen.append(run)
-    return chosen, broken
 
 
 def _print_plan(made: "Plan", title: str) -> None:
@@ -195,6 +296,6 @@ def _print_plan(made: "Plan", title: str) -> None:
 def main() -> None:
     """The entry point."""
     app = typer.Typer(help="Sweeps: plan them, see how they stand, go on with them.", pretty_exceptions_enable=False)
-    for command in (plan, status, resume):
+    for command in (plan, status, logs, resume, worker, cancel, why):
         app.command()(command)
     run_command(app, NAME)

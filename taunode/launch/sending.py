@@ -1,6 +1,7 @@
 """The Slurm executor: send what may be started of a sweep, say what to type next; wait for it if that is wanted."""
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ from rich.live import Live
 from taunode.launch.resources import Request, Resources
 from taunode.launch.slurm import Sent, Wanted, check, submit
 from taunode.launch.status import Outcome, Watch
-from taunode.launch.submission import InSlurm, sweep_of
+from taunode.launch.submission import InSlurm, Submission, sweep_of
 from taunode.runs.claim import look
-from taunode.runs.directory import RunDirectory
+from taunode.runs.directory import RunDirectory, SweepDirectory
 from taunode.runs.signature import flatten
 from taunode.runs.state import BROKEN, State, may_start
 
@@ -61,6 +62,17 @@ def choose(
         else:
             wanted.append(Wanted(run, given, newest))
     return Choice(wanted, queued, capped)
+
+
+def last_request(sweep: SweepDirectory, changes: dict[str, Any]) -> Request:
+    """What was asked of Slurm the last time, with changes; the defaults where it never was.
+
+    Raises:
+        BadInput: a change is none.
+    """
+    submissions = [Submission.read(path) for path in sweep.submissions()]
+    last = max(submissions, key=lambda submission: submission.time, default=None)
+    return Request.from_config({**({} if last is None else last.launcher), "wait": False, **changes})
 
 
 def _memory(attempt: dict[str, Any]) -> int | None:
@@ -118,7 +130,7 @@ class Slurm:
         return 1 if sent.refusals or (chosen.capped and not sent.runs) else 0
 
     def _say(self, chosen: Choice, sent: Sent) -> None:
-        shown = Path(os.path.relpath(self.root))
+        shown = shlex.quote(os.path.relpath(self.root))
         jobs = ", ".join(f"{job} ({tasks} tasks)" if tasks > 1 else job for job, tasks in sent.jobs)
         rest = [f"{chosen.queued} were queued or at work"] if chosen.queued else []
         rest += [f"{len(chosen.capped)} ran out of memory at memory_cap"] if chosen.capped else []

@@ -24,6 +24,17 @@ def versions() -> dict[str, str]:
     return found
 
 
+@functools.cache
+def digest() -> str:
+    """12 hex digits that stand for this code: every Python file of the package, by name and content."""
+    package = Path(__file__).resolve().parents[1]
+    state = hashlib.blake2b(digest_size=6)
+    for path in sorted(package.rglob("*.py")):
+        content = path.read_bytes()
+        state.update(f"{path.relative_to(package)} {len(content)}\n".encode() + content)
+    return state.hexdigest()
+
+
 def host() -> dict[str, Any]:
     """The machine, and the batch job if there is one."""
     job = {name.lower(): os.environ[name] for name in JOB if name in os.environ}
@@ -46,7 +57,7 @@ def code() -> tuple[dict[str, Any], bytes]:
     """
     package = Path(__file__).resolve().parents[2]
     directory = package if (package / ".git").exists() else Path.cwd()
-    facts: dict[str, Any] = {"versions": versions()}
+    facts: dict[str, Any] = {"versions": versions(), "digest": digest()}
     commit = _git(directory, "rev-parse", "HEAD")
     if commit is None:
         return facts, b""

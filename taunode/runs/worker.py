@@ -24,7 +24,7 @@ from taunode.runs.child import start_child
 from taunode.runs.claim import Claim, LostClaim, take
 from taunode.runs.directory import RunDirectory
 from taunode.runs.member import Channel
-from taunode.runs.provenance import host, versions
+from taunode.runs.provenance import digest, host, versions
 from taunode.runs.runtime import Runtime
 from taunode.runs.state import RESULTS, State
 
@@ -115,7 +115,13 @@ def work(
 
 def take_task(task: Task, also: frozenset[State], processes: int = 1) -> Claim | None:
     runtime = task.runtime.resolved().to_json()
-    about = {"host": host(), "versions": versions(), "processes": processes, "runtime": runtime}
+    about = {
+        "host": host(),
+        "versions": versions(),
+        "code": digest(),
+        "processes": processes,
+        "runtime": runtime,
+    }
     return take(task.run, about, task.runtime.lease_seconds, also, task.newest)
 
 

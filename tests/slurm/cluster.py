@@ -1,0 +1,152 @@
+"""What a user does at a cluster: commands in a directory of their own, and a look at the runs and at the queue."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from slurm.rig import Rig
+from taunode.launch.submission import InSlurm, sweep_of
+from taunode.runs.claim import look
+from taunode.runs.directory import RunDirectory, SweepDirectory
+
+ROOT = Path(__file__).parents[2]
+SITE = Path(__file__).parent / "site"
+TINY = (
+    "arch=resnet",
+    "arch.depth=8",
+    "arch.norm=none",
+    "dataset=synthetic",
+    "dataset.train_images=64",
+    "dataset.test_images=16",
+    "schedule.epochs=2",
+    "schedule.batch_size=16",
+    "schedule.milestones=[]",
+    "runtime.device=cpu",
+    "runtime.lease_seconds=5",
+    "runtime.checkpoint_seconds=0.05",
+    "hydra/launcher=slurm",
+    "hydra.launcher.memory=400M",
+)
+LIMIT = 150.0  # seconds of waiting, after which a cluster has come to a standstill
+
+
+class Cluster:
+    """A rig, and a folder in which commands are typed.
+
+    Attributes:
+        diary: where quick runs write who has executed them.
+    """
+
+    def __init__(self, rig: Rig, folder: Path) -> None:
+        self.rig, self.folder, self.diary = rig, folder, folder / "diary"
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        path = f"{SITE}:{ROOT}"
+        return {
+            **self.rig.environment,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": path,
+            "TAUNODE_TEST_DIARY": str(self.diary),
+            **changes,
+        }
+
+    def start(self, *arguments: str, program: str = "taunode.train", **changes: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", program, *arguments]
+        if program == "taunode-sweep":
+            command = [sys.executable, "-c", "from taunode.launch.command import main; main()", *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment(**changes),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def taunode(self, *arguments: str, code: int = 0, program: str = "taunode.train", **changes: str) -> str:
+        """Type a command; it must end with `code`. Returns what it prints."""
+        process = self.start(*arguments, program=program, **changes)
+        out, err = process.communicate()
+        assert process.returncode == code, f"exit {process.returncode}\n{out}\n{err}"
+        return out + err
+
+    def sweep(self, *arguments: str, code: int = 0, **changes: str) -> str:
+        """Type a `taunode-sweep` command."""
+        return self.taunode(*arguments, code=code, program="taunode-sweep", **changes)
+
+    def runs(self, sweep: str) -> list[RunDirectory]:
+        return list(SweepDirectory(self.folder / sweep))
+
+    def run(self, sweep: str, seed: int) -> RunDirectory:
+        (found,) = [run for run in self.runs(sweep) if re.search(rf"\bseed={seed}\b", run.path.name)]
+        return found
+
+    def states(self, sweep: str) -> dict[str, str]:
+        """The states of the runs by seed, as `status` sees them."""
+        os.environ["SLURM_CONF"] = self.rig.environment["SLURM_CONF"]
+        slurm = InSlurm.of(sweep_of(self.folder / sweep))
+        return {
+            re.search(r"\bseed=(\d+)", run.path.name)[1]: str(look(run, slurm.queue, run.path.name in slurm.queued)[2])
+            for run in self.runs(sweep)
+        }
+
+    def counts(self, sweep: str) -> dict[str, int]:
+        return dict(Counter(self.states(sweep).values()))
+
+    def wait(self, condition: Callable[[], Any], seconds: float = LIMIT) -> Any:
+        """Wait for something to become true; returns it."""
+        until = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < until, f"a standstill\n{self.rig.run('squeue')}\n{self.logs()}"
+            time.sleep(0.1)
+        return found
+
+    def ended(self, sweep: str) -> bool:
+        """Whether the queue holds nothing of a sweep."""
+        names = [path.stem for path in SweepDirectory(self.folder / sweep).submissions()]
+        return bool(names) and not self.rig.run("squeue", "--noheader", f"--name={','.join(names)}").strip()
+
+    def finish(self, sweep: str) -> dict[str, str]:
+        """Wait until the queue holds nothing of a sweep; returns the states by seed."""
+        self.wait(lambda: self.ended(sweep))
+        return self.states(sweep)
+
+    def jobs(self, sweep: str) -> dict[str, str]:
+        """Slurm's own state of each task of a sweep, by sacct or from the controller's memory."""
+        names = [path.stem for path in SweepDirectory(self.folder / sweep).submissions()]
+        text = self.rig.run("scontrol", "--oneliner", "show", "job")
+        found = {}
+        for line in text.splitlines():
+            words = dict(word.split("=", 1) for word in line.split() if "=" in word)
+            if words.get("JobName") in names:
+                found[f"{words.get('ArrayJobId')}_{words.get('ArrayTaskId')}"] = words["JobState"]
+        return found
+
+    def accounted(self, sweep: str) -> Counter[str]:
+        """sacct's states of a sweep's tasks."""
+        names = [path.stem for path in SweepDirectory(self.folder / sweep).submissions()]
+        text = self.rig.run("sacct", "-nPX", f"--name={','.join(names)}", "--format=state", "--starttime=now-1hours")
+        return Counter(line.split()[0] for line in text.splitlines())
+
+    def raw_job(self, sweep: str, seed: int) -> str:
+        """The raw number of the job that a run is at work in."""
+        run = self.run(sweep, seed)
+        owner = json.loads(run.claim(run.attempts()).read_bytes())["owner"]
+        return str(owner["slurm"]["id"])
+
+    def entries(self) -> list[tuple[str, int, str, str]]:
+        """What the diary says: run, attempt, array, index."""
+        if not self.diary.exists():
+            return []
+        return [tuple(json.loads(line)) for line in self.diary.read_text().splitlines()]
+
+    def logs(self) -> str:
+        paths = sorted(self.folder.glob("*/slurm/*log.err"), key=lambda path: path.stat().st_mtime)[-5:]
+        return "\n".join(f"== {path}\n{path.read_text()[-1500:]}" for path in paths)

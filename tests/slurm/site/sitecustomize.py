@@ -1,0 +1,103 @@
+"""Python of the Slurm tests' tasks starts with this: runs that fail in chosen ways, or that take no time at all.
+
+`TAUNODE_TEST_TRAINING` says which: `faults`, the real training, but runs with these seeds end so; `quick`, no training
+at all, and no torch: what is tested is who executes what. The runs of such sweeps have dataset=synthetic.
+"""
+
+import importlib.abc
+import importlib.machinery
+import os
+import signal
+import sys
+import time
+import types
+
+EXCEPTION, EXIT, SEGFAULT, KILLED_ONCE, KILLED_ALWAYS, MEMORY, OOM_TEXT, STUCK, SLOW = range(1, 10)
+
+
+def fault(seed, attempt):
+    """End the present process in the way that belongs to a seed; nothing for others."""
+    if seed == EXCEPTION:
+        raise ValueError("this run fails")
+    if seed == EXIT:
+        sys.exit(3)
+    if seed == SEGFAULT:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if seed == KILLED_ALWAYS or (seed == KILLED_ONCE and attempt == 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if seed == MEMORY:
+        raise MemoryError
+    if seed == OOM_TEXT and attempt == 1:  # what slurmstepd writes when the kernel has killed a whole task
+        with open(os.environ["TAUNODE_TEST_STDERR"], "a") as errors:
+            step = f"{os.environ['SLURM_JOB_ID']}.0"
+            errors.write(f"slurmstepd: error: Detected 1 oom_kill event in StepId={step}. Some were OOM Killed.\n")
+        os.kill(os.getppid(), signal.SIGKILL)
+        for process in (os.environ["TAUNODE_TEST_TASK"],):
+            os.kill(int(process), signal.SIGKILL)
+        time.sleep(60)
+    if seed == STUCK:
+        while True:
+            time.sleep(60)  # a step that is longer than the time limit
+
+
+def quick():
+    """A stand-in for taunode.runs.execute: writes a line of metrics, and is done."""
+    module = types.ModuleType("taunode.runs.execute")
+
+    class AttemptFiles:
+        def __init__(self, claim):
+            self.claim = claim
+
+    def execute(run, attempt, files, runtime, stop, log, screen=None, seat=None):
+        import json
+
+        seed = int(run.path.name.partition("seed=")[2].partition("-")[0].partition(",")[0])
+        fault(seed if os.environ.get("TAUNODE_TEST_BROKEN") else 0, attempt)
+        time.sleep(float(os.environ.get("TAUNODE_TEST_SECONDS", "0")))
+        with open(os.environ["TAUNODE_TEST_DIARY"], "a") as diary:
+            array, index = os.environ.get("SLURM_ARRAY_JOB_ID", ""), os.environ.get("SLURM_ARRAY_TASK_ID", "")
+            diary.write(json.dumps([run.path.name, attempt, array, index]) + "\n")
+        files.claim.hold()
+        run.metrics(attempt).write_text("epoch,test_error\n1,0.5\n")
+        return {"state": "done", "end": "finished", "summary": {"epochs": 1, "final_test_error": 0.5}}
+
+    module.AttemptFiles, module.execute = AttemptFiles, execute
+    sys.modules["taunode.runs.execute"] = module
+
+
+def faulty(module):
+    real = module.train
+
+    def train(run, attempt, *rest):
+        fault(run.read_config()["seed"], attempt)
+        return real(run, attempt, *rest)
+
+    module.train = train
+
+
+class _AfterImport(importlib.abc.MetaPathFinder):
+    """Changes taunode.runs.execute as soon as it has been imported."""
+
+    def find_spec(self, name, path, target=None):
+        if name != "taunode.runs.execute":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        loader = spec.loader.exec_module
+
+        def then(module):
+            loader(module)
+            faulty(module)
+
+        spec.loader.exec_module = then
+        return spec
+
+
+if "SLURM_STEP_ID" in os.environ:
+    training = os.environ.get("TAUNODE_TEST_TRAINING")
+    os.environ["TAUNODE_TEST_TASK"] = str(os.getpid())
+    os.environ["TAUNODE_TEST_STDERR"] = os.readlink("/proc/self/fd/2")
+    if training == "quick":
+        quick()
+    elif training == "faults":
+        sys.meta_path.insert(0, _AfterImport())
