@@ -6,7 +6,7 @@ that what is trained on depends neither on their number nor on the number of pro
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -52,7 +52,7 @@ class Decoder(Dataset[tuple[Tensor, Tensor, str]]):
                         view = test_view(image, self.size)
                     else:
                         view = train_view(image, job.draws[place].tolist(), self.size, self.flip)
-                    pixels[place] = torch.from_numpy(np.asarray(view).transpose(2, 0, 1))
+                    pixels[place] = torch.from_numpy(np.array(view).transpose(2, 0, 1))
         except BadInput as complaint:
             return pixels, torch.empty(0), str(complaint)
         return pixels, torch.from_numpy(self.files.labels[job.rows]), ""
@@ -81,40 +81,22 @@ class StreamTrainLoader:
     ) -> None:
         self.batch_size = checked_batch_size(batch_size)
         self.samples = len(files)
-        self._share = share
         self._output = partial(_output, augmentation, torch.device(device))
-        self._generator = torch.Generator().manual_seed(seed)
-        self._begun = self._generator.get_state()  # as the epoch under way began
-        self._position = 0  # images of the epoch that have been handed out
-        self._batches = _batches(
-            Decoder(files, size, augmentation.flip), self._rest_of_epoch, device, workers, stay=True
-        )
+        self._epoch = _Epoch(len(files), batch_size, seed, share)
+        self._batches = _batches(Decoder(files, size, augmentation.flip), self._epoch, device, workers, stay=True)
 
     def __len__(self) -> int:
         """Batches in a whole epoch."""
         return -(-self.samples // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        start = self._position
+        handed_out = self._epoch.position
         for batch in self._batches:
-            start += self.batch_size
+            handed_out += self.batch_size
             # Before the batch is handed out: whoever holds it counts it as done when the state is saved.
-            self._position = min(start, self.samples)
+            self._epoch.position = min(handed_out, self.samples)
             yield self._output(batch)
-        self._begun, self._position = self._generator.get_state(), 0
-
-    def _rest_of_epoch(self) -> Iterator[Job]:
-        """Draws the whole epoch, batch by batch, and asks for what has not been handed out."""
-        position = self._position
-        self._generator.set_state(self._begun)
-        order = torch.randperm(self.samples, generator=self._generator)
-        for rows in order.split(self.batch_size):
-            draws = torch.rand(len(rows), DRAWS, generator=self._generator)
-            if position > 0:
-                position -= len(rows)
-            else:
-                part = self._share.of(len(rows))
-                yield Job(rows[part].numpy(), draws[part].numpy())
+        self._epoch.end()
 
     def state_dict(self) -> dict[str, Any]:
         """Generator as the epoch under way began, and position in it, such that iterating goes on bit for bit.
@@ -122,13 +104,13 @@ class StreamTrainLoader:
         After an epoch's last batch but before its iteration has ended, the epoch is still under way: its rest is
         no batch.
         """
-        return {"samples": self.samples, "position": self._position, "generator": self._begun}
+        return {"samples": self.samples, "position": self._epoch.position, "generator": self._epoch.begun}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from `state`; raises `BadInput` when it is of another data set."""
         if state["samples"] != self.samples:
             raise BadInput(f"the state is of {state['samples']} training images, the data set has {self.samples}")
-        self._begun, self._position = state["generator"], state["position"]
+        self._epoch.begun, self._epoch.position = state["generator"], state["position"]
 
 
 class StreamTestLoader:
@@ -146,9 +128,9 @@ class StreamTestLoader:
     ) -> None:
         self.batch_size = checked_batch_size(batch_size)
         self.samples = len(files)
-        self._share = share
         self._output = partial(_output, augmentation, torch.device(device))
-        self._batches = _batches(Decoder(files, size, augmentation.flip), self._all, device, workers, stay=False)
+        jobs = _InOrder(len(files), batch_size, share)
+        self._batches = _batches(Decoder(files, size, augmentation.flip), jobs, device, workers, stay=False)
 
     def __len__(self) -> int:
         """Batches."""
@@ -157,29 +139,55 @@ class StreamTestLoader:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         return map(self._output, self._batches)
 
-    def _all(self) -> Iterator[Job]:
-        for rows in torch.arange(self.samples).split(self.batch_size):
+
+class _Epoch(Sampler[Job]):
+    """The jobs of the rest of an epoch, drawn as workers have room for them.
+
+    `begun`: the generator as the epoch began; `position`: how many of its images have been handed out. (The loader
+    holds this and this not the loader: in a circle, DataLoader's workers would not hear that it is gone.)
+    """
+
+    def __init__(self, samples: int, batch_size: int, seed: int, share: Share) -> None:
+        self._samples, self._batch_size, self._share = samples, batch_size, share
+        self._generator = torch.Generator().manual_seed(seed)
+        self.begun = self._generator.get_state()
+        self.position = 0
+
+    def __iter__(self) -> Iterator[Job]:
+        skipped = self.position
+        self._generator.set_state(self.begun)
+        order = torch.randperm(self._samples, generator=self._generator)
+        for rows in order.split(self._batch_size):
+            draws = torch.rand(len(rows), DRAWS, generator=self._generator)
+            if skipped > 0:
+                skipped -= len(rows)
+            else:
+                part = self._share.of(len(rows))
+                yield Job(rows[part].numpy(), draws[part].numpy())
+
+    def end(self) -> None:
+        self.begun, self.position = self._generator.get_state(), 0
+
+
+class _InOrder(Sampler[Job]):
+    """The jobs of all images, one after another."""
+
+    def __init__(self, samples: int, batch_size: int, share: Share) -> None:
+        self._samples, self._batch_size, self._share = samples, batch_size, share
+
+    def __iter__(self) -> Iterator[Job]:
+        for rows in torch.arange(self._samples).split(self._batch_size):
             yield Job(rows[self._share.of(len(rows))].numpy(), None)
 
 
-class _Jobs(Sampler[Job]):
-    """The jobs of one iteration, drawn as workers have room for them."""
-
-    def __init__(self, jobs: Callable[[], Iterator[Job]]) -> None:
-        self._jobs = jobs
-
-    def __iter__(self) -> Iterator[Job]:
-        return self._jobs()
-
-
 def _batches(
-    decoder: Decoder, jobs: Callable[[], Iterator[Job]], device: torch.device | str, workers: int, stay: bool
+    decoder: Decoder, jobs: Sampler[Job], device: torch.device | str, workers: int, stay: bool
 ) -> DataLoader[tuple[Tensor, Tensor, str]]:
     """`stay`: the workers outlive an iteration and serve the next one."""
     return DataLoader(
         decoder,
         batch_size=None,  # a job is a batch
-        sampler=_Jobs(jobs),
+        sampler=jobs,
         num_workers=workers,
         persistent_workers=stay and workers > 0,
         # Forked: they share the index, and are there at once.

@@ -37,11 +37,8 @@ def train(files: Files, workers: int = 0, seed: int = 0, share: Share = ALONE) -
     return StreamTrainLoader(files, AUGMENTATION, SIZE, BATCH, seed, "cpu", share, workers)
 
 
-def test(files: Files, workers: int = 0, share: Share = ALONE) -> stream.StreamTestLoader:
+def evaluation(files: Files, workers: int = 0, share: Share = ALONE) -> stream.StreamTestLoader:
     return stream.StreamTestLoader(files, AUGMENTATION, SIZE, BATCH, "cpu", share, workers)
-
-
-test.__test__ = False  # type: ignore[attr-defined]
 
 
 def equal(first: Batches, second: Batches) -> bool:
@@ -82,14 +79,14 @@ def test_workers_change_no_bit(files: Files, workers: int) -> None:
     alone, helped = train(files), train(files, workers)
     for _ in range(2):
         assert equal(list(alone), list(helped))
-    assert equal(list(test(files)), list(test(files, workers)))
+    assert equal(list(evaluation(files)), list(evaluation(files, workers)))
 
 
 def test_global_generator_is_left_alone(files: Files) -> None:
     before = torch.get_rng_state()
     for workers in (0, 1):
         list(train(files, workers))
-        list(test(files, workers))
+        list(evaluation(files, workers))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -149,7 +146,7 @@ def test_shares_together_are_what_one_process_sees(files: Files, world: int) -> 
     alone = train(files)
     for _ in range(2):
         assert equal(list(alone), joined(team))
-    assert equal(list(test(files)), joined([test(files, share=share) for share in shares]))
+    assert equal(list(evaluation(files)), joined([evaluation(files, share=share) for share in shares]))
     empty = train(files, workers=1, share=Share(0, 5))
     assert [len(labels) for _, labels in empty] == [0, 0, 0, 0]
 
@@ -163,7 +160,7 @@ def joined(shares: Sequence[Iterable[tuple[torch.Tensor, torch.Tensor]]]) -> Bat
 
 
 def test_evaluation_is_in_order_and_the_middle(files: Files) -> None:
-    loader = test(files)
+    loader = evaluation(files)
     assert (len(loader), loader.samples) == (4, COUNT)
     for _ in range(2):
         inputs, labels = (torch.cat(parts) for parts in zip(*loader, strict=True))
@@ -185,7 +182,7 @@ def test_every_mode_becomes_rgb(tmp_path: Path, write_folder: Callable, mode: st
     from PIL import Image
 
     expected = crop.test_view(Image.open(file).convert("RGB"), SIZE)
-    inputs, _ = next(iter(test(read_index(folder).files)))
+    inputs, _ = next(iter(evaluation(read_index(folder).files)))
     assert torch.equal(inputs[0], AUGMENTATION.test(torch.from_numpy(np.array(expected).transpose(2, 0, 1))[None])[0])
 
 
@@ -196,7 +193,7 @@ def test_damaged_image_is_named(
 ) -> None:
     source = write_folder(tmp_path / "train", tree() | {"dog/1.png": b"not an image"})
     files = read_index(pack(source, tmp_path / "train.zip") if zipped else source).files
-    for loader in (train(files, workers), test(files, workers)):
+    for loader in (train(files, workers), evaluation(files, workers)):
         with pytest.raises(BadInput, match=r"^[^\n]*train(\.zip)?/dog/1\.png is damaged: [^\n]*$"):
             list(loader)
 
@@ -206,7 +203,7 @@ def test_file_that_vanished_is_named(tmp_path: Path, write_folder: Callable, tre
     files = read_index(folder).files
     (folder / "cat/0.png").unlink()
     with pytest.raises(BadInput, match=r"train/cat/0\.png.*No such file"):
-        list(test(files))
+        list(evaluation(files))
 
 
 def decode_for_ever(files: Files, told: multiprocessing.connection.Connection) -> None:
