@@ -88,7 +88,7 @@ def _in_words(state: "pd.Series[str]", code: "pd.Series[int]") -> "pd.Series[str
 
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:
-    """By depth (or layers), then by τ: the exponent rises and the scale falls, so τ falls; then by norm. Unknown ones last."""
+    """By depth or layers, then τ (falling: the exponent rises and the scale falls), then norm. Unknown ones last."""
     order = pd.DataFrame(index=table.index)
     for key, sign in (("arch.depth", 1), ("arch.layers", 1), ("tau.exponent", 1), ("tau.scale", -1)):
         if key in table:

@@ -1,45 +1,73 @@
-"""Collect: a sweep directory becomes pandas tables, one row a run, and one row a run and epoch.
+"""Collect: sweep directories become pandas tables, one row a run, and one row a run and epoch.
 
-A run that cannot be read is neither fatal nor dropped: it is listed with the reason.
+Sweeps of ours, plain Hydra multiruns, single runs, and several of them at once. A run that cannot be read is neither
+fatal nor dropped: it is listed with the reason. Nothing in a run directory is executed.
 """
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import yaml
 
+from multirun_analysis.cache import Cache
 from multirun_analysis.epochs import read_epochs
+from multirun_analysis.hydra_run import HydraRun, find
+from multirun_analysis.labels import in_order_of_tau
+from multirun_analysis.our_run import OurRun
 from taunode.errors import BadInput
 from taunode.runs.directory import NewerFormat, RunDirectory, SweepDirectory
-from taunode.runs.signature import flatten
-from taunode.runs.state import derive, observe
 from taunode.runs.where import Where
 
 # What damaged files raise on their way through YAML, JSON and the record's fields. Nothing in them is executed.
 UNREADABLE = (BadInput, OSError, yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
+class Run(Protocol):
+    """A run directory, whoever wrote it."""
+
+    key: str  # within its sweep
+    name: str  # within what is read together
+    path: str
+
+    def read(self) -> tuple[dict[str, Any], dict[str, Any], bool]:
+        """The flattened configuration, what else its row says, and whether that holds until a file changes.
+
+        Raises:
+            UNREADABLE: a file is damaged.
+        """
+
+    def tables(self) -> list[Path]:
+        """The files of its epochs: metrics, and timings if there are any; none while it has no epoch."""
+
+
 @dataclass
 class Sweep:
-    """The runs of a sweep directory, or the one of a run directory.
+    """The runs of sweep directories.
 
     Attributes:
-        path: the directory as it was given.
-        runs: one row a run: `run` (directory name), `path`, the flattened configuration (`arch.depth`, `seed`, …;
-            lists as tuples, NA where a run lacks a key), `tau` (label), `state` (derived), `signature`, the facts
-            of planning (`tau_value`, `blocks`, `parameters`, …), the summary (`final_test_error` in percent,
-            `seconds`, …) and `attempts` (count). `runs.attrs["keys"]` lists the columns of the configuration.
+        paths: the directories as they were given.
+        runs: one row a run: `run` (directory name; with several sweeps `sweep/name`), `path`, `sweep`, the flattened
+            configuration (`arch.depth`, `seed`, …; lists as tuples, NA where a run lacks a key), `depth` and `tau`
+            (labels, ordered: depth ascending, τ descending), `state` (derived), `signature`, the facts of planning
+            (`tau_value`, `blocks`, `parameters`, …), the summary (`final_test_error` in percent, `seconds`, …) and
+            `attempts` (count). `runs.attrs["keys"]` lists the columns of the configuration.
         broken: one row a run that could not be read: `run`, `reason`.
     """
 
-    path: Path
+    paths: tuple[Path, ...]
     runs: pd.DataFrame
     broken: pd.DataFrame
+    sources: list[tuple[Cache, list[Run]]] = field(default_factory=list, repr=False)  # a sweep each
+
+    @property
+    def path(self) -> str:
+        """Where it is from, in words."""
+        return ", ".join(map(str, self.paths))
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
@@ -49,16 +77,23 @@ class Sweep:
         `images_per_second`, `peak_memory_mb` of timings.csv. The attempt is the one that `done` names, else the
         newest with metrics. Runs whose files cannot be read are added to `broken`.
         """
-        table, broken = read_epochs([RunDirectory(path) for path in self.runs["path"]], list(self.runs["run"]))
-        self.broken = pd.concat([self.broken, _broken(broken)], ignore_index=True)
-        return table
+        chosen = set(self.runs["run"])
+        tables = []
+        for cache, runs in self.sources:
+            table, broken = cache.epochs([run for run in runs if run.name in chosen], read_epochs)
+            self.broken = pd.concat([self.broken, _broken(broken)], ignore_index=True)
+            tables.append(table)
+        if len(tables) == 1:
+            return tables[0]
+        names = pd.CategoricalDtype(self.runs["run"])
+        return pd.concat([table.assign(run=table["run"].astype(names)) for table in tables], ignore_index=True)
 
 
-def load(sweep_dir: Path | str, where: str | None = None) -> Sweep:
-    """Read a sweep directory, or a run directory as a sweep of one.
+def load(*sweep_dirs: Path | str, where: str | None = None) -> Sweep:
+    """Read sweep directories (ours, plain Hydra multiruns, or single runs).
 
     Args:
-        sweep_dir: the directory.
+        sweep_dirs: one or more.
         where: a condition on the columns of `runs`, such as `arch.depth >= 56 and state == "done"`; a key that
             only other runs have is null.
 
@@ -66,40 +101,54 @@ def load(sweep_dir: Path | str, where: str | None = None) -> Sweep:
         BadInput: no sweep directory; written by a newer taunode; `where` is no condition, or names an unknown key.
     """
     condition = None if where is None else Where(where)
+    paths = tuple(dict.fromkeys(map(Path, sweep_dirs)))
     rows: list[dict[str, Any]] = []
     broken: list[tuple[str, str]] = []
     keys: dict[str, None] = {}
-    for run in SweepDirectory.open(sweep_dir):
-        name = os.path.basename(os.path.abspath(run.path))
-        try:
-            config, rest = _read(run)
-        except NewerFormat:
-            raise
-        except UNREADABLE as error:
-            broken.append((name, _reason(error)))
-            continue
-        # In a row our own words win: `tau` is the label, also where the configuration's group tau is null.
-        rows.append({"run": name, "path": str(run.path)} | config | rest)
-        keys |= dict.fromkeys(key for key in config if key not in rest)
+    sources = []
+    for path in paths:
+        prefix = f"{path}/" if len(paths) > 1 else ""
+        cache, runs = Cache(path), _runs(path, prefix)
+        sources.append((cache, runs))
+        for run, found in cache.rows(runs, _read):
+            if isinstance(found, str):
+                broken.append((run.name, found))
+                continue
+            config, rest = found
+            # In a row our own words win: `tau` is the label, also where the configuration's group tau is null.
+            rows.append({"run": run.name, "path": run.path, "sweep": str(path)} | config | rest)
+            keys |= dict.fromkeys(key for key in config if key not in rest)
     if condition is not None:
         rows = _select(rows, condition)
-    return Sweep(Path(sweep_dir), _table(rows, list(keys)), _broken(broken))
+    return Sweep(paths, _table(rows, list(keys)), _broken(broken), sources)
 
 
-def _read(run: RunDirectory) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A run's flattened configuration, and what else its row says."""
-    record = run.read_record()
-    seen = observe(run, record)
-    state = derive(seen)
-    rest = {
-        "tau": None,  # a column of every sweep, also where a network has none
-        "state": state.value,
-        "signature": record.signature,
-        **record.facts,
-        **(seen.done["summary"] if seen.done is not None else {}),  # none of a result that is being done again
-        "attempts": seen.attempts,
-    }
-    return dict(flatten(run.read_config())), rest
+def _runs(path: Path, prefix: str) -> list[Run]:
+    """The runs of a directory.
+
+    Raises:
+        BadInput: it holds none.
+    """
+    sweep, own = SweepDirectory(path), os.path.basename(os.path.abspath(path))
+    if RunDirectory(path).record.exists():
+        return [OurRun(own, prefix + own, str(path))]
+    if sweep.runs.is_dir():
+        return [OurRun(name, prefix + name, os.path.join(sweep.runs, name)) for name in sweep.named()]
+    plain = {os.path.relpath(run, path): str(run) for run in find(path)}
+    if not plain:
+        SweepDirectory.open(path)  # says what is wrong with it
+    return [HydraRun(key, prefix + (own if key == "." else key), run) for key, run in plain.items()]
+
+
+def _read(run: Run) -> tuple[tuple[dict[str, Any], dict[str, Any]] | str, bool]:
+    """Configuration and the rest, or the reason why there are none; and whether that holds until a file changes."""
+    try:
+        config, rest, settled = run.read()
+    except NewerFormat:
+        raise
+    except UNREADABLE as error:
+        return _reason(error), False
+    return (config, rest), settled
 
 
 def _reason(error: Exception) -> str:
@@ -121,9 +170,14 @@ def _select(rows: list[dict[str, Any]], condition: Where) -> list[dict[str, Any]
 
 def _table(rows: list[dict[str, Any]], keys: list[str]) -> pd.DataFrame:
     """The rows as a table: the configuration's columns together, each column with the dtype that its values have."""
-    names = dict.fromkeys(["run", "path", *keys, "tau", "state", "signature"])
+    names = dict.fromkeys(["run", "path", "sweep", *keys, "tau", "state", "signature"])
     names |= dict.fromkeys(name for row in rows for name in row)
     table = pd.DataFrame({name: _column([row.get(name) for row in rows]) for name in names})
+    table["tau"] = in_order_of_tau(table)
+    if "arch.depth" in table and "depth" not in table:
+        depths = pd.Index(sorted(table["arch.depth"].dropna().unique()))
+        labels = table["arch.depth"].map({depth: f"{depth:g}" for depth in depths})
+        table["depth"] = pd.Categorical(labels, [f"{depth:g}" for depth in depths], ordered=True)
     table.attrs["keys"] = keys
     return table
 
@@ -146,7 +200,7 @@ def _frozen(value: Any) -> Any:
     """A value that can be compared and grouped by: lists as tuples, mappings as tuples of (key, value)."""
     if isinstance(value, list):
         return tuple(_frozen(item) for item in value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return tuple((key, _frozen(item)) for key, item in value.items())
     return value
 

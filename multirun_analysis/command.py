@@ -16,7 +16,6 @@ import typer
 from taunode.errors import BadInput, run_command
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import Console
 
     from multirun_analysis.collect import Sweep
@@ -37,6 +36,10 @@ SweepArgument = Annotated[Path, typer.Argument(help="A sweep directory, or the d
 ValueOption = Annotated[
     str, typer.Option(help="What to average: final_test_error, best_test_error, seconds, …", metavar="COLUMN")
 ]
+AlsoOption = Annotated[
+    list[Path] | None,
+    typer.Option("--also", help="Another sweep, read together with it; as many as you like.", metavar="SWEEP"),
+]
 WhereOption = Annotated[
     str | None,
     typer.Option(
@@ -49,6 +52,7 @@ def table(
     sweep: SweepArgument,
     value: ValueOption = "final_test_error",
     where: WhereOption = None,
+    also: AlsoOption = None,
     format: Annotated[Format | None, typer.Option(help="How to write it; text when nothing is said.")] = None,
     output: Annotated[
         Path | None, typer.Option(help="Write a file instead: .csv, .md or .tex.", metavar="FILE", dir_okay=False)
@@ -57,12 +61,14 @@ def table(
     """Depth × τ (× norm): mean ± sd over seeds, n, and how many diverged."""
     if output is not None:
         format = _format_of(output, format)
-    cells = _cells(sweep, value, where)
+    loaded = _load(sweep, where, also)
 
     from multirun_analysis import tables
+    from multirun_analysis.cell import cells as cells_of
     from multirun_analysis.grid import grid
 
-    layout, below = grid(cells), tables.note(value, str(sweep))
+    cells = cells_of(loaded.runs, value)
+    layout, below = grid(cells), tables.note(value, loaded.path)
     match format:
         case Format.CSV:
             text = tables.to_csv(cells)
@@ -89,13 +95,14 @@ def figure(
     ] = None,
     value: ValueOption = "final_test_error",
     where: WhereOption = None,
+    also: AlsoOption = None,
     paper: Annotated[bool, typer.Option("--paper", help="Show the published numbers beside ours.")] = False,
     output: Annotated[
         Path | None, typer.Option(help="Where, without suffix.  [default: SWEEP/figures/NAME]", metavar="STEM")
     ] = None,
 ) -> None:
     """Draw a figure: PNG, PDF, and the CSV of what they show."""
-    loaded = _load(sweep, where)
+    loaded = _load(sweep, where, also)
 
     from multirun_analysis import figures, tables
     from multirun_analysis.style import render
@@ -107,7 +114,7 @@ def figure(
         stem = stem.with_suffix("")
     numbers = belonging(loaded.runs) if paper else []
     if paper and not numbers:
-        raise BadInput(f"{sweep}: none of its networks has a published number")
+        raise BadInput(f"{loaded.path}: none of its networks has a published number")
     drawn = figures.draw(loaded, name, value, numbers)
     files = {suffix: render(drawn.figure, suffix) for suffix in ("png", "pdf")}
     files["csv"] = tables.as_csv(drawn.table).encode()
@@ -118,12 +125,13 @@ def figure(
 def verify(
     sweep: SweepArgument,
     where: WhereOption = None,
+    also: AlsoOption = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Also the experiments of which the sweep has no run.")
     ] = False,
 ) -> None:
     """A line a published number: ours, the published, and a verdict. Exit code 1 where one differs."""
-    runs = _load(sweep, where).runs
+    loaded = _load(sweep, where, also)
 
     from collections import Counter
 
@@ -133,10 +141,12 @@ def verify(
     from multirun_analysis import verify as verifying
     from multirun_analysis.published import published
 
-    lines = verifying.verify(runs, everything)
+    lines = verifying.verify(loaded.runs, everything)
     if not lines:
         experiments = ", ".join(dict.fromkeys(number.experiment for number in published()))
-        raise BadInput(f"{sweep}: none of its networks has a published number; experiments that have: {experiments}")
+        raise BadInput(
+            f"{loaded.path}: none of its networks has a published number; experiments that have: {experiments}"
+        )
     table = Table(box=None, pad_edge=False)
     for heading in ("figure", "networks", "value", "ours", "published", "difference", "verdict"):
         table.add_column(heading)
@@ -156,22 +166,15 @@ def _console() -> "Console":
     return Console(width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False)
 
 
-def _cells(sweep: Path, value: str, where: str | None) -> "pd.DataFrame":
-    """The cells of a sweep."""
-    from multirun_analysis.cell import cells
-
-    return cells(_load(sweep, where).runs, value)
-
-
-def _load(sweep: Path, where: str | None) -> "Sweep":
+def _load(sweep: Path, where: str | None, also: list[Path] | None) -> "Sweep":
     """A sweep with at least one run; says on stderr which runs could not be read."""
     from multirun_analysis.collect import load
 
-    loaded = load(sweep, where)
+    loaded = load(sweep, *(also or ()), where=where)
     for run, reason in loaded.broken.itertuples(index=False):
         print(f"{NAME}: left out run {run}: {reason}", file=sys.stderr)
     if loaded.runs.empty:
-        raise BadInput(f"{sweep} has no run " + ("that can be read" if where is None else f"with {where}"))
+        raise BadInput(f"{loaded.path} has no run " + ("that can be read" if where is None else f"with {where}"))
     return loaded
 
 

@@ -1,56 +1,68 @@
 """Epochs: the metrics of many runs as one table, parsed in one pass a kind of header."""
 
 import io
-import json
-import os
-import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from taunode.runs.directory import RunDirectory
+from multirun_analysis.hydra_run import HydraRun, read_metrics
+
+if TYPE_CHECKING:
+    from multirun_analysis.collect import Run
 
 UNREADABLE = (OSError, ValueError, TypeError, LookupError)
 
 
-def read_epochs(runs: Sequence[RunDirectory], names: Sequence[str]) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+def read_epochs(runs: Sequence["Run"]) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """The whole epochs of `runs`: one row a run and epoch, and (name, reason) of the runs that cannot be read.
 
-    `names[i]` is what the column `run` says for `runs[i]`. A run without metrics (planned, or in its first epoch)
-    has no rows; one without timings has NaN in their columns.
+    A run without metrics (planned, or in its first epoch) has no rows; one without timings has NaN in their columns.
     """
     broken: list[tuple[str, str]] = []
-    attempts: dict[int, int] = {}
+    files: dict[int, list[Path]] = {}
+    others: dict[int, Path] = {}
     for position, run in enumerate(runs):
         try:
-            attempt = _attempt(run)
+            found = run.tables()
         except UNREADABLE as error:
-            broken.append((names[position], f"{type(error).__name__}: {error}"))
+            broken.append((run.name, f"{type(error).__name__}: {error}"))
             continue
-        if attempt is not None:
-            attempts[position] = attempt
+        if isinstance(run, HydraRun):
+            others.update((position, path) for path in found)
+        else:
+            files[position] = found
 
-    def table_of(file: Callable[[RunDirectory, int], Path]) -> pd.DataFrame:
-        parsed, unreadable = _read({position: file(runs[position], k) for position, k in attempts.items()})
-        broken.extend((names[position], reason) for position, reason in unreadable)
+    def table_of(place: int) -> pd.DataFrame:
+        parsed, unreadable = _read({position: paths[place] for position, paths in files.items() if paths})
+        broken.extend((runs[position].name, reason) for position, reason in unreadable)
         return parsed
 
-    metrics = table_of(RunDirectory.metrics)
-    table = metrics.merge(table_of(RunDirectory.timings), on=["position", "epoch"], how="left")
-    table.insert(0, "run", pd.Series(pd.Categorical.from_codes(table.pop("position"), categories=pd.Index(names))))
+    table = table_of(0).merge(table_of(1), on=["position", "epoch"], how="left")
+    if others:
+        tables, unreadable = _read_any(others)
+        broken.extend((runs[position].name, reason) for position, reason in unreadable)
+        table = pd.concat([table, *tables], ignore_index=True).sort_values("position", kind="stable", ignore_index=True)
+    names = pd.Index([run.name for run in runs])
+    table.insert(0, "run", pd.Series(pd.Categorical.from_codes(table.pop("position"), categories=names)))
     return table, broken
 
 
-def _attempt(run: RunDirectory) -> int | None:
-    """The attempt whose files are the run's: the one that `done` names, else the newest that has metrics."""
-    files = os.listdir(run.path)
-    if run.done.name in files:
-        return int(json.loads(run.done.read_bytes())["attempt"])
-    found = (re.fullmatch(r"metrics\.(\d+)\.csv", name) for name in files)
-    return max((int(match[1]) for match in found if match), default=None)
+def _read_any(paths: dict[int, Path]) -> tuple[list[pd.DataFrame], list[tuple[int, str]]]:
+    """Tables that others wrote, one by one."""
+    tables, broken = [], []
+    for position, path in paths.items():
+        try:
+            table = read_metrics(path)
+        except UNREADABLE as error:
+            broken.append((position, f"{path}: {error}"))
+            continue
+        table.insert(0, "position", np.int32(position))
+        tables.append(table)
+    return tables, broken
 
 
 def _read(paths: dict[int, Path]) -> tuple[pd.DataFrame, list[tuple[int, str]]]:

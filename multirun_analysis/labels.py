@@ -3,6 +3,8 @@
 import math
 import re
 
+import pandas as pd
+
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -31,6 +33,16 @@ def title(name: str) -> str:
 def latex(text: str) -> str:
     """Plain text with LaTeX's special characters escaped."""
     return "".join(SPECIAL.get(character, character) for character in text)
+
+
+def in_order_of_tau(runs: pd.DataFrame) -> pd.Categorical:
+    """The column `tau` with its labels in order, from the largest τ on: the exponent rises, then the scale falls."""
+    labels = runs[["tau"]].dropna().astype({"tau": "str"})
+    for key, sign in (("tau.exponent", 1), ("tau.scale", -1)):
+        values = runs.loc[labels.index, key] if key in runs else pd.Series(0.0, index=labels.index)
+        labels[key] = sign * pd.to_numeric(values, errors="coerce").astype("float64")
+    ordered = labels.sort_values(["tau.exponent", "tau.scale", "tau"])["tau"]
+    return pd.Categorical(runs["tau"], list(dict.fromkeys(ordered)), ordered=True)
 
 
 def tau_math(label: str) -> str:

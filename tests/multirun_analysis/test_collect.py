@@ -89,7 +89,7 @@ def test_where_sees_columns_lists_and_keys_that_only_other_runs_have(tmp_path):
     write_runs(tmp_path / "s", [configuration(), longer])
 
     def selected(where):
-        return load(tmp_path / "s", where).runs["arch.depth"].tolist()
+        return load(tmp_path / "s", where=where).runs["arch.depth"].tolist()
 
     assert sorted(selected('state == "done" and final_test_error < 1000')) == [20, 110]
     assert selected("arch.width == null") == [20]
@@ -98,7 +98,7 @@ def test_where_sees_columns_lists_and_keys_that_only_other_runs_have(tmp_path):
     assert selected('tau in ("1", "2") and arch.depth < 100') == [20]
     assert selected("false") == []
     with pytest.raises(BadInput, match=r"unknown key 'arch.dept'; nearest: arch.depth"):
-        load(tmp_path / "s", "arch.dept > 1")
+        load(tmp_path / "s", where="arch.dept > 1")
 
 
 def test_a_run_directory_is_a_sweep_of_one(tmp_path, monkeypatch):
@@ -167,6 +167,38 @@ def test_a_run_that_cannot_be_read_is_listed_with_the_reason(tmp_path, monkeypat
     assert sweep.broken["reason"].str.len().gt(5).all()
     assert not sweep.broken["reason"].str.contains("\n").any()
     assert not (tmp_path / "never").exists()
+
+
+def test_depth_and_tau_have_ordered_labels(tmp_path):
+    sweep = write_sweep(tmp_path / "s", (110, 20, 56), taus=((0.5, 0.5), INVERSE_SQRT, (0.136, 0.0), (1.0, 0.0)))
+    runs = load(sweep.path).runs
+    assert list(runs["depth"].cat.categories) == ["20", "56", "110"]
+    assert list(runs["tau"].cat.categories) == ["1", "0.136", "L^-1/2", "0.5·L^-1/2"]
+    assert runs["depth"].cat.ordered
+    assert runs["tau"].cat.ordered
+    assert (runs["depth"].astype("str") == runs["arch.depth"].astype("str")).all()
+
+
+def test_several_sweeps_are_read_at_once(tmp_path):
+    for name in ("a", "b"):
+        write_sweep(tmp_path / name, (20,), norms=("batch",))
+    alone = load(tmp_path / "a")
+    both = load(tmp_path / "a", tmp_path / "b", where="seed == 1")
+    assert both.paths == (tmp_path / "a", tmp_path / "b")
+    assert both.runs["sweep"].tolist() == [str(tmp_path / "a")] * 2 + [str(tmp_path / "b")] * 2
+    assert both.runs["run"].is_unique
+    assert set(both.runs["run"][:2].str.removeprefix(f"{tmp_path}/a/")) <= set(alone.runs["run"])
+    assert len(both.epochs) == 20
+    assert both.epochs["run"].cat.categories.tolist() == both.runs["run"].tolist()
+    assert multirun_analysis.cells(both.runs)["n"].tolist() == [2, 2]  # one cell, whichever sweep its runs are in
+
+
+def test_anchors_and_comments_in_a_configuration_are_yaml_too(tmp_path):
+    run = next(iter(write_runs(tmp_path / "s", [configuration()])))
+    text = run.config.read_text()
+    run.config.write_text("# a comment\n" + text.replace("seed: 0", "seed: &seed 0\nagain: *seed"))
+    (row,) = load(tmp_path / "s").runs.to_dict("records")
+    assert (row["again"], row["seed"], row["arch.depth"]) == (0, 0, 20)
 
 
 def test_the_package_is_lazy_and_names_what_it_has(grid_sweep):

@@ -139,6 +139,17 @@ def test_verify_of_networks_that_nobody_published_is_bad_input(tmp_path, call):
     assert "experiments that have: cifar_depth_bn, mnist_fig1a" in err
 
 
+def test_several_sweeps_are_one(tmp_path, call):
+    for name, seed in (("a", 0), ("b", 1), ("c", 2)):
+        write_runs(tmp_path / name, [configuration(seed=seed)], lambda config: Outcome(error=2.0 + config["seed"]))
+    more = ["--also", tmp_path / "b", "--also", tmp_path / "c"]
+    code, out, err = call("table", tmp_path / "a", *more)
+    assert (code, err) == (0, "")
+    assert "3.00 ± 1.00 (n=3)" in out
+    assert str(tmp_path / "c") in out.splitlines()[-1]
+    assert call("table", tmp_path / "a", "--also", tmp_path / "d")[0] == 2
+
+
 def test_two_cells_at_one_place_are_bad_input(tmp_path, call):
     sweep = write_runs(tmp_path / "s", [configuration(epochs=epochs) for epochs in (5, 20)]).path
     for name in ("table", "figure"):

@@ -63,7 +63,7 @@ def test_two_cells_at_one_place_are_refused_with_the_key_and_advice_that_works(t
         grid(cells(runs))
     advice = re.search(r"--where '(.*)'$", str(raised.value))[1]
     Where(advice)
-    assert len(cells(load(tmp_path / "s", advice).runs)) == 1
+    assert len(cells(load(tmp_path / "s", where=advice).runs)) == 1
 
 
 def test_the_error_names_all_keys_that_differ(tmp_path):
