@@ -84,6 +84,7 @@ def runtime(**changes: Any) -> Runtime:
             "checkpoint_seconds": 0.01,
             "lease_seconds": 60.0,
             "keep_checkpoint": False,
+            "loader_workers": 0,
             **changes,
         }
     )

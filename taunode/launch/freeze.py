@@ -77,11 +77,11 @@ class Freezer:
         build.complete(frozen)
         if frozen["embedding"] is not None and frozen["embedding"].get("weights") is not None:
             frozen["embedding"] |= self._weights_facts(str(frozen["embedding"]["weights"]))
-        frozen["dataset"] |= self._data_facts(json.dumps(frozen["dataset"]), runtime.data_root)
+        frozen["dataset"] |= self._data_facts(json.dumps(frozen["dataset"]), runtime.data_root, runtime.cache_dir)
         return frozen, runtime
 
-    def _ask_data(self, node: str, root: str) -> dict[str, Any]:
-        return build.data_set({"dataset": json.loads(node)}).facts(Path(root))
+    def _ask_data(self, node: str, root: str, cache: str) -> dict[str, Any]:
+        return build.data_set({"dataset": json.loads(node)}).facts(Path(root), Path(cache))
 
     def _read_weights(self, name: str) -> dict[str, Any]:
         """The file of an embedding: its absolute path, and the hash that stands for it."""

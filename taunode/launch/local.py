@@ -99,6 +99,7 @@ def run_locally(
         gpus = visible_gpus(asked)
         threads = max(task.runtime.threads or 1 for task in todo)
         count = min(len(todo), workers or len(gpus) or max(1, processors() // threads))
+        todo = [replace(task, runtime=task.runtime.sharing(count)) for task in todo]
         _Crew(todo, also, gpus, count).run(watch)
     return watch.outcome()
 

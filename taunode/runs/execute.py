@@ -143,7 +143,13 @@ def train(
     splits = data_set.load(Path(runtime.data_root), Path(runtime.cache_dir))
     with joined(seat, device) as team:
         loader, tests = loaders(
-            data_set, splits, schedule.batch_size, order_seed(config["seed"]), device, share=team.share
+            data_set,
+            splits,
+            schedule.batch_size,
+            order_seed(config["seed"]),
+            device,
+            team.share,
+            runtime.loader_workers or 0,
         )
         model = build.network(config).to(device)
         if isinstance(model, OdeNet):

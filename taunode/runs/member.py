@@ -75,7 +75,8 @@ class Member:
 
     def runtime(self, asked: Runtime) -> Runtime:
         """As asked; the processors, where nothing else was asked for, shared out to the processes of this machine."""
-        return replace(asked, threads=asked.threads or max(1, processors() // self.local_world))
+        shared = asked.sharing(self.local_world)
+        return replace(shared, threads=asked.threads or max(1, processors() // self.local_world))
 
 
 class Channel:

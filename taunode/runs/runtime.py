@@ -34,10 +34,16 @@ class Runtime:
     checkpoint_seconds: float
     lease_seconds: float
     keep_checkpoint: bool
+    loader_workers: int | None
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
             raise BadInput(f"runtime.threads must be at least 1, or null for all processors, got {self.threads}")
+        if self.loader_workers is not None and self.loader_workers < 0:
+            raise BadInput(
+                "runtime.loader_workers must be at least 0, or null for the processors shared out, "
+                f"got {self.loader_workers}"
+            )
         for name in ("checkpoint_seconds", "lease_seconds"):
             if not getattr(self, name) > 0:
                 raise BadInput(f"runtime.{name} must be above 0, got {getattr(self, name)}")
@@ -59,7 +65,13 @@ class Runtime:
 
     def resolved(self) -> "Runtime":
         """With threads as a number: the record of an attempt says what its rounding depends on."""
-        return replace(self, threads=self.threads or processors())
+        return replace(self.sharing(1), threads=self.threads or processors())
+
+    def sharing(self, processes: int) -> "Runtime":
+        """As one of `processes` that use this machine at once: how many loader workers it has."""
+        if self.loader_workers is not None:
+            return self
+        return replace(self, loader_workers=max(1, processors() // processes))
 
     def keeping_bits(self, attempts: list[dict[str, Any]]) -> "Runtime":
         """These settings, with what changes rounding taken over from the first attempt."""

@@ -23,6 +23,7 @@ def test_paths_are_absolute_against_the_launching_directory(tmp_path: Path) -> N
     [
         ("threads", 0),
         ("threads", 1.5),
+        ("loader_workers", -1),
         ("checkpoint_seconds", 0.0),
         ("lease_seconds", -1.0),
         ("lease_seconds", float("nan")),
@@ -47,3 +48,14 @@ def test_what_changes_rounding_is_taken_over_from_the_first_attempt() -> None:
 def test_threads_of_null_are_all_that_this_process_may_use() -> None:
     assert runtime(threads=None).resolved() == runtime(threads=len(os.sched_getaffinity(0)))
     assert runtime(threads=5).resolved() == runtime(threads=5)
+
+
+@pytest.mark.parametrize(("processes", "each"), [(1, 6), (2, 3), (4, 1), (9, 1)])
+def test_loader_workers_of_null_are_the_processors_shared_out(
+    processes: int, each: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taunode.runs.runtime.processors", lambda: 6)
+    assert runtime(loader_workers=None).sharing(processes) == runtime(loader_workers=each)
+    assert runtime(loader_workers=None).resolved() == runtime(loader_workers=6)
+    for asked in (0, 5):
+        assert runtime(loader_workers=asked).sharing(processes) == runtime(loader_workers=asked)
