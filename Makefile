@@ -1,5 +1,6 @@
 # make demo: install, run the digits grid (3 minutes), print its table, draw its figure
 # make test: install, run the tests
+# make experiments: install, run all experiments of conf/experiment/small in sweeps/small, check what each shows
 #
 # Overrides: PYTHON=python3.12  VENV=DIR  CONSTRAINTS=FILE  PIP="pip options, such as --index-url"  JOBS=N
 
@@ -12,7 +13,7 @@ JOBS ?= 2
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/installed
 
-.PHONY: install demo test lint bench clean
+.PHONY: install demo test experiments lint bench clean
 
 install: $(INSTALLED)
 
@@ -29,6 +30,9 @@ demo: install
 
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS)
+
+experiments: install
+	TAUNODE_EXPERIMENTS=. $(BIN)/python -m pytest --verbose --durations 0 tests/conf/test_small.py
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,0 +1,139 @@
+"""The small experiments, run as a user runs them: each shows what its paper says, as one inequality.
+
+`TAUNODE_EXPERIMENTS=DIR` runs all of them, in DIR, where a second time they are only read (`make experiments`);
+without it the quickest are run, in a temporary directory.
+"""
+
+import math
+import os
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean, linear_regression, stdev
+from typing import Any
+
+import pytest
+from launch.cli import taunode
+
+from taunode.runs.directory import SweepDirectory
+from taunode.runs.signature import flatten
+
+PLACE = os.environ.get("TAUNODE_EXPERIMENTS")
+slow = pytest.mark.skipif(not PLACE, reason="takes minutes: make experiments")
+
+Cells = dict[tuple[Any, ...], list[dict[str, Any]]]
+RunSmall = Callable[..., Cells]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> RunSmall:
+    """Runs `experiment=small/<name>`; gives the summaries, with the state, of each cell of the named keys."""
+    here = tmp_path if PLACE is None else Path(PLACE).absolute()
+
+    def run(name: str, *keys: str) -> Cells:
+        here.mkdir(parents=True, exist_ok=True)
+        taunode("-m", f"experiment=small/{name}", cwd=here)
+        cells: Cells = defaultdict(list)
+        for run in SweepDirectory(here / "sweeps" / "small" / name):
+            config = dict(flatten(run.read_config()))
+            record = run.read_record()
+            cells[tuple(config[key] for key in keys)].append({**record.summary, **record.facts, "state": record.state})
+        return dict(cells)
+
+    return run
+
+
+def mean(cell: list[dict[str, Any]], name: str = "final_test_error") -> float:
+    """Of a cell in which nothing diverged."""
+    assert {run["state"] for run in cell} == {"done"}
+    return fmean(run[name] for run in cell)
+
+
+def spread(cell: list[dict[str, Any]]) -> float:
+    """Standard deviation of the final test error over the seeds of a cell."""
+    return stdev(run["final_test_error"] for run in cell)
+
+
+def diverged(cell: list[dict[str, Any]]) -> bool:
+    """Whether every run of a cell did."""
+    return {run["state"] for run in cell} == {"diverged"}
+
+
+def test_forward_stability(small):
+    cells = small("forward_stability", "arch.depth", "tau.exponent")
+    depths, exponents = sorted({depth for depth, _ in cells}), sorted({exponent for _, exponent in cells})
+
+    def growths(exponent: float) -> list[float]:
+        return [mean(cells[depth, exponent], "final_growth") for depth in depths]
+
+    for depth in depths:
+        growth = [mean(cells[depth, exponent], "final_growth") for exponent in exponents]
+        assert growth == sorted(growth, reverse=True)
+    for explodes in (0, 0.25):
+        assert growths(explodes) == sorted(growths(explodes))
+    blocks = [cells[depth, 0.5][0]["blocks"] for depth in depths]
+    logs = [fmean(math.log(run["final_growth"]) for run in cells[depth, 0.5]) for depth in depths]
+    assert abs(linear_regression(blocks, logs).slope) < 0.01
+    assert growths(0)[-1] > 1e6
+
+
+@slow
+def test_cifar_depth_bn(small):
+    cells = small("cifar_depth_bn", "arch.depth", "tau.exponent")
+    assert mean(cells[110, 0.0]) > 2 * mean(cells[110, 0.5])
+
+
+@slow
+def test_cifar_depth_nobn(small):
+    cells = small("cifar_depth_nobn", "arch.depth", "tau.exponent")
+    assert diverged(cells[56, 0.0])
+    assert diverged(cells[110, 0.0])
+    assert all(mean(cells[depth, 0.5]) < 20 for depth in (20, 56, 110))
+
+
+@slow
+def test_cifar_tau_nobn(small):
+    cells = small("cifar_tau_nobn", "tau.exponent", "tau.scale")
+    assert diverged(cells[0.0, 1.0])
+    assert mean(cells[0.25, 1.0]) > 60
+    assert all(mean(cells[tau]) < 30 for tau in ((0.4, 1.0), (0.5, 1.0), (1.0, 1.0), (0.5, 0.5)))
+
+
+@slow
+def test_mnist_fig1a(small):
+    cells = small("mnist_fig1a", "arch._target_", "arch.layers")
+    for network in ("taunode.models.ode.RkhsNode", "taunode.models.ode.ShlNode"):
+        assert mean(cells[network, 5]) < mean(cells[network, 10]) < mean(cells[network, 20])
+
+
+@slow
+def test_mnist_fig1b(small):
+    cells = small("mnist_fig1b", "arch._target_", "embedding.passes")
+    for network in ("taunode.models.ode.RkhsNode", "taunode.models.ode.ShlNode"):
+        assert mean(cells[network, 100]) < mean(cells[network, 0])
+
+
+def test_mnist_fig2(small):
+    cells = small("mnist_fig2", "arch.channels")
+    assert mean(cells[32,]) < mean(cells[8,]) < mean(cells[4,])
+    assert spread(cells[4,]) > max(spread(cells[32,]), spread(cells[8,]))
+
+
+@slow
+def test_cifar_fig3(small):
+    cells = small("cifar_fig3", "arch._target_", "arch.layers")
+    for network in ("taunode.models.flow_resnet.RkhsResNet", "taunode.models.flow_resnet.ShlResNet"):
+        assert mean(cells[network, 10], "final_train_loss") < mean(cells[network, 1], "final_train_loss")
+
+
+@slow
+def test_imagenet_bn(small):
+    cells = small("imagenet_bn", "arch.depth", "tau.exponent")
+    assert mean(cells[101, 0.5], "final_train_error") < mean(cells[101, 0.0], "final_train_error")
+
+
+@slow
+def test_imagenet_nobn(small):
+    cells = small("imagenet_nobn", "tau.exponent")
+    assert diverged(cells[0.0,])
+    assert {run["state"] for run in cells[0.5,]} == {"done"}
