@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from taunode.data.cache import Arrays, cached
 from taunode.data.files import Files
 from taunode.data.folder import Index, read_index
+from taunode.errors import BadInput
 
 
 def kept_index(source: Path, cache: Path) -> Index:
@@ -29,7 +30,10 @@ def kept_index(source: Path, cache: Path) -> Index:
     def build() -> Arrays:
         # The stamps come first: what changes while the index is made makes it an old one.
         folders = _folders(source)
-        stamps = _stamps(source, folders)
+        try:
+            stamps = _stamps(source, folders)
+        except OSError as fault:
+            raise BadInput(f"{fault.filename} cannot be read: {fault.strerror}") from fault
         index = read_index(source)
         return {
             "names": index.files.names,
