@@ -12,13 +12,18 @@ from taunode import build
 from taunode.errors import BadInput
 from taunode.launch.freeze import Freezer
 from taunode.launch.local import check_frozen, startable
-from taunode.launch.plan import Plan, place_run
+from taunode.launch.plan import Plan, PlannedRun, override_key, place_run
 from taunode.launch.status import Outcome, Watch
 from taunode.runs.claim import forget_result, look
 from taunode.runs.directory import RunDirectory
 from taunode.runs.member import Member, channel
 from taunode.runs.state import BROKEN, RESULTS
 from taunode.runs.worker import Task, run_in_process, work
+
+LAYERS = (
+    "taunode: with an adaptive solver arch.layers is the number of intervals between the weights in time, and the "
+    "first step; the steps follow from solver.rtol and solver.atol"
+)
 
 
 def prepare(plan: Plan) -> None:
@@ -37,11 +42,18 @@ def prepare(plan: Plan) -> None:
     data_root, cache_dir = Path(plan.runtime.data_root), Path(plan.runtime.cache_dir)
     for node in {json.dumps(planned.config["dataset"]) for planned in plan.runs}:
         build.data_set({"dataset": json.loads(node)}).prepare(data_root, cache_dir)
+    if any(_asks_for_layers_of_an_adaptive_solver(planned) for planned in plan.new):
+        print(LAYERS, file=sys.stderr)
     plan.write()
     if plan.again:
         for planned in plan.runs:
             if planned.exists:
                 forget_result(planned.run)
+
+
+def _asks_for_layers_of_an_adaptive_solver(planned: PlannedRun) -> bool:
+    adaptive = "rtol" in (planned.config["solver"] or {})
+    return adaptive and any(override_key(text) == "arch.layers" for text in planned.overrides)
 
 
 def check_team(plan: Plan, member: Member) -> None:

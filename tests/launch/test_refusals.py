@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
 from launch.cli import TINY, refusal, taunode, tree
 from taunode.launch.command import NAME
+from taunode.models.embedding import Embedding
 
 # What is typed, and what the line must say: the key, the value that was given, the valid ones.
 ANYWHERE = [
@@ -48,6 +50,18 @@ ANYWHERE = [
     ("solver=eular", ["'eular' of solver", "valid: euler"]),
     ("schedule=initialisation schedule.epochs=3", ["schedule.epochs", "nearest: schedule"]),
     ("schedule=initialisation arch=rkhs_node", ["schedule=initialisation", "RkhsNode"]),
+    ("arch=rkhs_node tau.scale=2", ["tau.scale=2", "RkhsNode takes no tau"]),
+    ("arch=rkhs_node tau=inverse_sqrt", ["RkhsNode takes no tau"]),
+    ("solver.rtol=1e-3", ["solver.rtol", "CifarResNet takes no solver"]),
+    ("arch=shl_resnet18 embedding.passes=3", ["embedding.passes", "ShlResNet takes no embedding"]),
+    ("arch=rkhs_node solver.rtol=1e-3", ["solver.rtol", "nearest: solver.method"]),
+    ("arch=rkhs_node solver=dopri5 solver.rtol=0", ["solver.rtol", "> 0"]),
+    ("arch=rkhs_node solver=dopri5 arch.layers=0", ["arch.layers", "at least 1"]),
+    ("arch=rkhs_node embedding.seed=-1", ["embedding.seed", "null", "-1"]),
+    ("arch=rkhs_node embedding.weights=nowhere", ["embedding.weights=nowhere", "No such file"]),
+    ("arch=rkhs_node embedding.weights=a_file", ["a_file", "not a safetensors file"]),
+    ("arch=rkhs_node embedding.weights=pair", ["embedding", "has the shape (5,", "needs (32,"]),
+    ("experiment=small/mnist", ["small/mnist", "valid: small/mnist_fig"]),
     ("embedding=foo", ["'foo' of embedding"]),
     ("runtime.threads=0", ["runtime.threads", "0"]),
     ("runtime.device=foo", ["runtime.device", "auto, cpu, cuda", "'foo'"]),
@@ -87,6 +101,7 @@ SWEEPS = [
     ("seed=0,x", ["seed", "'x'"]),
     ("arch.depth=20,26,21", ["6n+2", "21"]),  # only the last run is bad
     ("tau=one,invers", ["invers", "valid: inverse"]),
+    ("arch=rkhs_node,resnet20 arch.zero_init=false", ["arch.zero_init", "unknown key"]),
     ("dataset=digits,image_folder", ["dataset.train=train"]),
     ("seed=0,1 hydra.launcher.workers=abc", ["hydra.launcher.workers", "'abc'"]),
     ("seed=0,1 hydra.launcher.workers=0", ["hydra.launcher.workers", "0"]),
@@ -116,6 +131,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in (here / "newer" / "run.json", *here.glob("newer_sweep/runs/*/run.json")):
         path.write_text(json.dumps({**json.loads(path.read_text()), "format": 999}))
     (here / "a_file").write_text("mine")
+    pair = Embedding(passes=0, seed=0, weights=None).untrained(in_channels=1, channels=5, image_size=8, classes=10)
+    save_file(pair.state_dict(), here / "pair")
     return here
 
 
@@ -237,6 +254,16 @@ def test_taunode_sweep_refuses_what_is_no_sweep(command, place, words, here, cap
     assert (ended.value.code, out, err.count("\n")) == (2, "", 1), err
     assert not [word for word in words if word not in err], err
     assert tree(here) == before
+
+
+@pytest.mark.parametrize(("solver", "told"), [("dopri5", True), ("midpoint", False)])
+def test_layers_with_an_adaptive_solver_are_no_mistake_and_it_is_said_what_they_are(solver, told, here, capfd):
+    from taunode.launch.command import plan
+
+    plan(["arch=rkhs_node", "arch.layers=5", f"solver={solver}"])
+    assert ("arch.layers is the number of intervals between the weights" in capfd.readouterr().err) == told
+    plan(["arch=rkhs_node", f"solver={solver}"])
+    assert capfd.readouterr().err == ""
 
 
 def test_the_process_itself_ends_with_2_and_one_line(here):
