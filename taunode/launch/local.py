@@ -15,7 +15,7 @@ from rich.live import Live
 from taunode import build
 from taunode.errors import BadInput
 from taunode.launch.status import Outcome, Watch
-from taunode.runs.child import die_with
+from taunode.orphan import die_with
 from taunode.runs.claim import look
 from taunode.runs.directory import RunDirectory
 from taunode.runs.runtime import Runtime, processors

@@ -1,7 +1,6 @@
 """The child process of a worker: executes one run, prints into its log, and says through a pipe how it ended."""
 
 import contextlib
-import ctypes
 import io
 import json
 import os
@@ -10,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn, TextIO
 
+from taunode.orphan import die_with
 from taunode.runs.directory import RunDirectory
 from taunode.runs.state import State
 
@@ -89,11 +89,3 @@ class _Terminal(io.FileIO):
 def _screen(terminal: TextIO) -> TextIO:
     """A stream of this process's own to the terminal that the worker writes to."""
     return io.TextIOWrapper(io.BufferedWriter(_Terminal(os.dup(terminal.fileno()), "w")), line_buffering=True)
-
-
-def die_with(parent: int, number: signal.Signals) -> None:
-    """Let the kernel send this process a signal when its parent is gone."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, int(number))  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:  # gone before the kernel was asked
-        os._exit(1)
