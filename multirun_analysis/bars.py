@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from multirun_analysis.grid import NONE, Grid, remarks
-from multirun_analysis.labels import number, tau_math, title
+from multirun_analysis.labels import in_order_of_tau, number, tau_math, title
 from multirun_analysis.published import Number, Role
 from multirun_analysis.style import COLOURS, COLUMN, SIZE, TEXT, styled
 
@@ -108,12 +108,14 @@ def with_published(cells: pd.DataFrame, numbers: Iterable[Number]) -> pd.DataFra
         dict(number.position)
         | {"tau": number.tau + PUBLISHED, "value": value}
         | {"n": number.sample.n, "mean": number.mean, "sd": number.sd}
-        | {"runs": number.n, "finished": number.n, "diverged": number.diverged or 0, "unfinished": ""}
+        | {"runs": number.n, "finished": number.n, "diverged": number.diverged or 0, "unfinished": "", "missing": ""}
         for number in numbers
         if number.role is Role.PUBLISHED and number.value == value and number.position.keys() >= {*DEPTH_AND_TAU}
     ]
-    both = pd.concat([cells, pd.DataFrame(rows).reindex(columns=cells.columns)], ignore_index=True) if rows else cells
-    both = both.sort_values("arch.depth", kind="stable", ignore_index=True)
+    if not rows:
+        return cells
+    both = pd.concat([cells, pd.DataFrame(rows).reindex(columns=cells.columns)], ignore_index=True)
+    both["tau"] = in_order_of_tau(both)
     both.attrs["keys"] = cells.attrs["keys"]
     return both
 

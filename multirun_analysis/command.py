@@ -28,9 +28,19 @@ class Format(StrEnum):
     CSV = "csv"
     MARKDOWN = "markdown"
     LATEX = "latex"
+    PARQUET = "parquet"
 
 
-SUFFIXES = {".csv": Format.CSV, ".md": Format.MARKDOWN, ".tex": Format.LATEX}
+class Shown(StrEnum):
+    """`multirun_analysis.tables.Statistic`, which costs an import of pandas."""
+
+    SD = "sd"
+    INTERVAL = "interval"
+    MEDIAN = "median"
+    BEST = "best"
+
+
+SUFFIXES = {".csv": Format.CSV, ".md": Format.MARKDOWN, ".tex": Format.LATEX, ".parquet": Format.PARQUET}
 
 SweepArgument = Annotated[Path, typer.Argument(help="A sweep directory, or the directory of one run.", metavar="SWEEP")]
 ValueOption = Annotated[
@@ -51,40 +61,72 @@ WhereOption = Annotated[
 def table(
     sweep: SweepArgument,
     value: ValueOption = "final_test_error",
+    at: Annotated[
+        str | None, typer.Option(help="Of which epoch: final, best, or epoch:N.", metavar="final|best|epoch:N")
+    ] = None,
+    rows: Annotated[
+        str | None, typer.Option(help="Keys for the rows, with commas between.  [default: depth]", metavar="KEYS")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Keys for the columns; tau is τ's label.  [default: norm, tau]", metavar="KEYS")
+    ] = None,
+    statistic: Annotated[
+        Shown, typer.Option(help="Beside the mean its sd or 95 % interval; or another number.")
+    ] = Shown.SD,
+    baseline: Annotated[
+        str | None, typer.Option(help="Differences to this column, seed by seed, with 95 % interval.", metavar="LABEL")
+    ] = None,
     where: WhereOption = None,
     also: AlsoOption = None,
     format: Annotated[Format | None, typer.Option(help="How to write it; text when nothing is said.")] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Write a file instead: .csv, .md or .tex.", metavar="FILE", dir_okay=False)
+        Path | None, typer.Option(help="Write a file: .csv, .md, .tex or .parquet.", metavar="FILE", dir_okay=False)
     ] = None,
 ) -> None:
-    """Depth × τ (× norm): mean ± sd over seeds, n, and how many diverged."""
+    """Any keys against any others, depth × τ by default: mean ± sd over seeds, n, and how many diverged."""
     if output is not None:
         format = _format_of(output, format)
+    elif format is Format.PARQUET:
+        raise BadInput("--format parquet needs --output FILE.parquet")
     loaded = _load(sweep, where, also)
 
-    from multirun_analysis import tables
-    from multirun_analysis.cell import cells as cells_of
-    from multirun_analysis.grid import grid
+    from multirun_analysis import paired, tables
+    from multirun_analysis.cell import cells
+    from multirun_analysis.moment import valued
+    from multirun_analysis.pivot import default_keys, pivot
 
-    cells = cells_of(loaded.runs, value)
-    layout, below = grid(cells), tables.note(value, loaded.path)
+    runs, value = (loaded.runs, value) if at is None else valued(loaded, value, at)
+    found = cells(runs, value)
+    by_rows, by_columns = default_keys(found)
+    by_rows = by_rows if rows is None else _keys(rows)
+    by_columns = _keys(columns) if columns is not None else [key for key in by_columns if key not in by_rows]
+    layout = pivot(found, by_rows, by_columns)
+    if baseline is not None:
+        layout = paired.with_differences(layout, runs, baseline)
+    shown = tables.Statistic(statistic)
+    below = tables.note(value, loaded.path, shown, runs, baseline)
     match format:
         case Format.CSV:
-            text = tables.to_csv(cells)
+            content = tables.to_csv(layout.cells).encode()
         case Format.MARKDOWN:
-            text = tables.to_markdown(layout, below)
+            content = tables.to_markdown(layout, below, shown).encode()
         case Format.LATEX:
-            text = tables.to_latex(layout, below)
+            content = tables.to_latex(layout, below, shown).encode()
+        case Format.PARQUET:
+            content = tables.to_parquet(layout.cells)
         case _:
             console = _console()
-            console.print(tables.to_rich(layout))
+            console.print(tables.to_rich(layout, shown))
             console.print(below)
             return
     if output is None:
-        sys.stdout.write(text)
+        sys.stdout.write(content.decode())
     else:
-        _write({output: text.encode()})
+        _write({output: content})
+
+
+def _keys(text: str) -> list[str]:
+    return [key.strip() for key in text.split(",") if key.strip()]
 
 
 def figure(

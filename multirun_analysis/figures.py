@@ -26,7 +26,7 @@ class Drawn(NamedTuple):
 def error_depth(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn:
     """A group of bars a depth, a bar a τ, a panel a norm."""
     found = bars.with_published(cells(sweep.runs, value), numbers)
-    return Drawn(bars.error_against_depth(grid(found)), long(found), note(value, str(sweep.path)))
+    return Drawn(bars.error_against_depth(grid(found)), long(found), note(value, sweep.path, runs=sweep.runs))
 
 
 def learning_curves(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn:

@@ -13,6 +13,11 @@ SPECIAL = {
     "–": "--",
     "·": r"$\cdot$",
     "τ": r"$\tau$",
+    "Δ": r"$\Delta$",
+    "−": "$-$",
+    "≥": r"$\geq$",
+    "×": r"$\times$",
+    "√": r"$\surd$",
 } | {character: f"\\{character}" for character in "&%$#_{}"}
 
 
@@ -31,8 +36,12 @@ def title(name: str) -> str:
 
 
 def latex(text: str) -> str:
-    """Plain text with LaTeX's special characters escaped."""
-    return "".join(SPECIAL.get(character, character) for character in text)
+    """Plain text with LaTeX's special characters escaped; what its standard fonts lack becomes `[U+4E2D]`."""
+    return "".join(SPECIAL.get(character) or _in_latin(character) for character in text)
+
+
+def _in_latin(character: str) -> str:
+    return character if character.isascii() or "À" <= character <= "ÿ" else f"[U+{ord(character):04X}]"
 
 
 def in_order_of_tau(runs: pd.DataFrame) -> pd.Categorical:

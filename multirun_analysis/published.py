@@ -106,7 +106,7 @@ def protocol(number: Number) -> dict[str, Any]:
 
     Where the experiment has no such cell (a depth of another paper's table), what all its runs share.
     """
-    experiment = _protocols().get(number.experiment, {"shared": {}, "cells": []})
+    experiment = _protocols()[number.experiment]
     for cell in experiment["cells"]:
         expected: dict[str, Any] = experiment["shared"] | cell
         if all(expected.get(key) == value for key, value in number.position.items()):

@@ -33,7 +33,15 @@ def called(cell: Mapping[Any, Any], keys: Sequence[str]) -> str:
 
 
 def _part(key: str, value: Any) -> str:
-    if key == "arch._target_":
-        return str(value).rpartition(".")[2]
-    shown = "null" if not isinstance(value, tuple) and pd.isna(value) else value
-    return f"τ = {shown}" if key == "tau" else f"{key.rpartition('.')[2]} {shown}"
+    shown = "null" if not isinstance(value, tuple) and pd.isna(value) else label(key, value)
+    return shown if key == "arch._target_" else f"{short(key)} = {shown}" if key == "tau" else f"{short(key)} {shown}"
+
+
+def short(key: str) -> str:
+    """`arch.depth` → `depth`, `tau` → `τ`, `arch._target_` → `network`."""
+    return {"tau": "τ", "arch._target_": "network"}.get(key, key.rpartition(".")[2])
+
+
+def label(key: str, value: Any) -> str:
+    """A value as text; of a class its name without the module."""
+    return str(value).rpartition(".")[2] if key.endswith("._target_") else str(value)

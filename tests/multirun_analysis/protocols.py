@@ -11,7 +11,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 import multirun_analysis
-from multirun_analysis.published import Role, published
+from multirun_analysis.published import published
 from taunode import build
 from taunode.launch.command_line import options_of
 from taunode.launch.compose import Composer
@@ -53,7 +53,7 @@ def _is_free(key: str, value: Any) -> bool:
 def protocols() -> str:
     """The file's content."""
     experiments = {}
-    for name in dict.fromkeys(number.experiment for number in published() if number.role is Role.PUBLISHED):
+    for name in dict.fromkeys(number.experiment for number in published()):
         found = cells(name)
         shared = {
             key: value for key, value in found[0].items() if all(key in cell and cell[key] == value for cell in found)

@@ -25,10 +25,26 @@ def test_mean_and_sd_are_those_of_the_seeds(tmp_path):
     assert "seed" not in cell
 
 
+def test_interval_median_and_best_are_scipys(tmp_path):
+    stats = pytest.importorskip("scipy.stats")
+    errors = np.random.default_rng(1).uniform(1, 9, size=5)
+    runs = loaded(tmp_path, [configuration(seed=s) for s in range(5)], lambda c: Outcome(error=errors[c["seed"]]))
+    (cell,) = cells(runs).to_dict("records")
+    low, high = stats.t.interval(0.95, 4, loc=errors.mean(), scale=stats.sem(errors))
+    assert (cell["low"], cell["high"]) == (pytest.approx(low, rel=1e-12), pytest.approx(high, rel=1e-12))
+    assert (cell["median"], cell["best"]) == (np.median(errors), errors.min())
+
+
+def test_of_an_accuracy_the_highest_is_the_best(tmp_path):
+    runs = loaded(tmp_path, [configuration(seed=s) for s in range(3)], lambda c: Outcome(error=1.0))
+    runs["final_test_accuracy"] = [80.0, 90.0, 85.0]
+    assert cells(runs, "final_test_accuracy")["best"].tolist() == [90.0]
+
+
 def test_one_run_has_no_sd(tmp_path):
     (cell,) = cells(loaded(tmp_path, [configuration()], lambda _: Outcome(error=4.0))).to_dict("records")
     assert (cell["n"], cell["mean"]) == (1, 4.0)
-    assert np.isnan(cell["sd"])
+    assert np.isnan([cell["sd"], cell["low"], cell["high"]]).all()
 
 
 def test_no_state_gets_lost_and_only_done_runs_have_values(tmp_path):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from synthetic import Outcome, configuration, protocol_of, write_runs
 
@@ -51,6 +52,21 @@ def test_value_and_where(grid_sweep, call):
     assert "best_test_error" in out
 
 
+def test_any_pivot_any_moment_any_statistic_against_any_baseline(grid_sweep, tmp_path, call):
+    code, out, _ = call(
+        *("table", grid_sweep, "--value", "test_error", "--at", "best", "--rows", "tau, arch.norm"),
+        *("--columns", "arch.depth", "--statistic", "interval", "--baseline", "20", "--format", "markdown"),
+    )
+    assert code == 0
+    assert out.splitlines()[0] == "| τ | norm | depth 20 | depth 56 | depth 110 |"
+    assert "Δ " in out
+    for text in ("best_test_error", "95 % interval", "chosen by the test set", "Δ: to 20"):
+        assert text in out.splitlines()[-1]
+    path = tmp_path / "table.parquet"
+    assert call("table", grid_sweep, "--at", "epoch:2", "--output", path)[0] == 0
+    assert pd.read_parquet(path)["value"].unique().tolist() == ["test_error@2"]
+
+
 def test_the_figure_and_the_csv_it_plots(tmp_path, call):
     sweep = write_runs(tmp_path / "s", [configuration(seed=seed) for seed in range(2)]).path
     code, out, err = call("figure", sweep)
@@ -79,9 +95,14 @@ def test_the_figure_and_the_csv_it_plots(tmp_path, call):
         (["figure", "{sweep}", "bars"], "'bars' is not a figure; valid: error-depth, curves, forward-stability"),
         (["figure", "{sweep}", "forward-stability"], "needs runs with schedule=initialisation"),
         (["figure", "{sweep}", "--where", 'arch.norm == "none"', "--paper"], "has a published number"),
-        (["table", "{sweep}", "--output", "{empty}/table.doc"], "one of .csv, .md, .tex"),
+        (["table", "{sweep}", "--output", "{empty}/table.doc"], "one of .csv, .md, .tex, .parquet"),
+        (["table", "{sweep}", "--format", "parquet"], "needs --output FILE.parquet"),
+        (["table", "{sweep}", "--rows", "arch.dept"], "nearest: arch.depth"),
+        (["table", "{sweep}", "--columns", "arch.norm"], "which differ in tau.exponent"),
+        (["table", "{sweep}", "--at", "last"], "valid: final, best, epoch:N"),
+        (["table", "{sweep}", "--baseline", "2"], "τ: 1, L^-1/2"),
         (["table", "{sweep}", "--output", "{empty}/table.md", "--format", "csv"], "is markdown, but --format says csv"),
-        (["table", "{sweep}", "--format", "html"], "'text', 'csv', 'markdown', 'latex'"),
+        (["table", "{sweep}", "--format", "html"], "'text', 'csv', 'markdown', 'latex', 'parquet'"),
         (["table", "{sweep}", "--output", "/dev/null/table.md"], "cannot write /dev/null/table.md"),
         (["table", "{sweep}", "--valeu", "x"], "--value"),
         (["table"], "Missing"),
@@ -184,7 +205,8 @@ from multirun_analysis.command import main
 try:
     main()
 finally:
-    print(*sorted({"torch", "hydra", "omegaconf", "pandas", "numpy", "matplotlib", "scipy"} & set(sys.modules)))
+    heavy = {"torch", "hydra", "omegaconf", "pandas", "numpy", "matplotlib", "scipy", "scipy.stats"}
+    print(*sorted(heavy & set(sys.modules)))
 """
 
 
@@ -201,9 +223,14 @@ def test_help_imports_nothing_heavy(arguments):
 
 
 def test_a_table_needs_no_matplotlib_and_a_figure_no_torch(grid_sweep, tmp_path):
-    assert imported_by("table", grid_sweep) == {"pandas", "numpy"}
+    assert imported_by("table", grid_sweep) == {"pandas", "numpy", "scipy"}
     assert imported_by("verify", grid_sweep) == {"pandas", "numpy"}
-    assert imported_by("figure", grid_sweep, "--output", tmp_path / "figure") == {"pandas", "numpy", "matplotlib"}
+    assert imported_by("figure", grid_sweep, "--output", tmp_path / "figure") == {
+        "pandas",
+        "numpy",
+        "scipy",
+        "matplotlib",
+    }
 
 
 def test_completion_is_offered():

@@ -1,6 +1,9 @@
 """Tables: what a position says, and that each format carries all of it."""
 
 import io
+import itertools
+import shutil
+import subprocess
 
 import pandas as pd
 import pytest
@@ -8,15 +11,20 @@ from rich.console import Console
 from synthetic import INVERSE_SQRT, ONE, Outcome, configuration, write_runs
 
 from multirun_analysis import cells, load
-from multirun_analysis.grid import grid
 from multirun_analysis.labels import latex, number, tau_math, title
-from multirun_analysis.tables import entry, note, to_csv, to_latex, to_markdown, to_rich
+from multirun_analysis.paired import with_differences
+from multirun_analysis.pivot import default_keys, pivot
+from multirun_analysis.tables import Statistic, entry, note, to_csv, to_latex, to_markdown, to_parquet, to_rich
 
 
 def cells_of(path, outcomes, **keys):
     """The cells of one configuration whose seeds ended like this."""
     configs = [configuration(seed=seed, **keys) for seed in range(len(outcomes))]
     return cells(load(write_runs(path / "s", configs, lambda c: outcomes[c["seed"]]).path).runs)
+
+
+def pivoted(found):
+    return pivot(found, *default_keys(found))
 
 
 @pytest.mark.parametrize(
@@ -35,6 +43,28 @@ def test_a_position_says_everything_of_its_cell(tmp_path, outcomes, text):
     assert entry(cells_of(tmp_path, outcomes).iloc[0]) == text
 
 
+@pytest.mark.parametrize(
+    ("statistic", "text"),
+    [
+        (Statistic.SD, "6.00 ± 1.00 (n=3)"),
+        (Statistic.INTERVAL, "6.00 [3.52, 8.48] (n=3)"),  # 4.303 / √3
+        (Statistic.MEDIAN, "6.00 (n=3)"),
+        (Statistic.BEST, "5.00 (n=3)"),
+    ],
+)
+def test_a_position_shows_the_statistic_that_was_asked_for(tmp_path, statistic, text):
+    cell = cells_of(tmp_path, [Outcome(error=error) for error in (5.0, 6.0, 7.0)]).iloc[0]
+    assert entry(cell, statistic) == text
+    assert statistic is Statistic.SD or note("x", "s", statistic) != note("x", "s")
+
+
+def test_a_missing_seed_lowers_n_and_is_said(tmp_path):
+    configs = [configuration(depth=depth, seed=seed) for depth in (20, 56) for seed in range(3)]
+    runs = load(write_runs(tmp_path / "s", configs[:-1], lambda _: Outcome(error=2.0)).path).runs
+    assert [entry(cell) for _, cell in cells(runs).iterrows()] == ["2.00 ± 0.00 (n=3)", "2.00 ± 0.00 (n=2), no seed 2"]
+    assert cells(runs[runs["seed"] != 1])["missing"].tolist() == ["", "no seed 2"]
+
+
 def test_a_hole_is_visible():
     assert entry(None) == "–"
 
@@ -47,7 +77,7 @@ def test_a_finished_run_without_the_value_is_visible(tmp_path):
 
 @pytest.fixture(scope="module")
 def layout(grid_sweep):
-    return grid(cells(load(grid_sweep).runs))
+    return pivoted(cells(load(grid_sweep).runs))
 
 
 def test_csv_holds_the_numbers_themselves(layout):
@@ -58,6 +88,16 @@ def test_csv_holds_the_numbers_themselves(layout):
             back[name].astype("float64"), layout.cells[name].astype("float64"), rtol=1e-15, check_exact=False
         )
     assert list(back.columns[:5]) == ["arch.depth", "arch.norm", "tau", "tau.scale", "tau.exponent"]
+
+
+def test_parquet_is_the_csv_with_types(layout, tmp_path):
+    path = tmp_path / "table.parquet"
+    path.write_bytes(to_parquet(layout.cells))
+    back, text = pd.read_parquet(path), pd.read_csv(io.StringIO(to_csv(layout.cells)))
+    assert list(back.columns) == list(text.columns)
+    assert back["arch.depth"].dtype == back["n"].dtype == "int64"
+    assert back["mean"].equals(layout.cells["mean"])
+    assert to_parquet(layout.cells) == path.read_bytes()
 
 
 def test_csv_has_the_keys_that_vary(tmp_path):
@@ -93,18 +133,41 @@ def test_latex_has_as_many_columns_in_every_row(layout):
         assert text.count(rule) == 1
 
 
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles_as_it_is(tmp_path):
+    hard = "a_b & 50% {x} \\ ^~ #$ ± Δ − é 中"
+    axes = itertools.product((20, 56), (ONE, INVERSE_SQRT, (0.5, 0.5)), ("batch", hard), range(3))
+    configs = [configuration(depth, tau, norm, seed) for depth, tau, norm, seed in axes]
+    runs = load(write_runs(tmp_path / "s", configs, lambda config: Outcome(error=2.0 + config["seed"])).path).runs
+    found = cells(runs)
+    texts = [
+        to_latex(pivot(found, *keys), hard)
+        for keys in ((["arch.norm", "tau"], ["arch.depth"]), (["tau"], ["arch.norm", "arch.depth"]))
+    ]
+    texts.append(to_latex(with_differences(pivoted(found), runs, "1"), hard, Statistic.INTERVAL))
+    for place, text in enumerate(texts):
+        (tmp_path / f"table-{place}.tex").write_text(text)
+    inputs = "\n\n".join(rf"\input{{table-{place}}}" for place in range(len(texts)))
+    document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{inputs}\end{{document}}"
+    (tmp_path / "paper.tex").write_text(document)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "paper.pdf").read_bytes().startswith(b"%PDF")
+
+
 def test_one_norm_is_not_worth_a_heading(tmp_path):
     configs = [configuration(tau=tau) for tau in (ONE, INVERSE_SQRT)]
-    layout = grid(cells(load(write_runs(tmp_path / "s", configs).path).runs))
+    layout = pivoted(cells(load(write_runs(tmp_path / "s", configs).path).runs))
     assert "multicolumn" not in to_latex(layout, "")
     assert "batch" not in to_markdown(layout, "")
 
 
 def test_square_brackets_and_bars_in_names_stay_text(tmp_path):
-    layout = grid(cells_of(tmp_path, [Outcome(error=1.0)], norm="[red]a|b[/red]"))
+    layout = pivoted(cells_of(tmp_path, [Outcome(error=1.0)], norm="[red]a|b[/red]"))
     assert "a|b" not in to_markdown(layout, "").replace(r"\|", "")
     two = [configuration(norm=norm) for norm in ("[red]x[/red]", "batch")]
-    layout = grid(cells(load(write_runs(tmp_path / "t", two).path).runs))
+    layout = pivoted(cells(load(write_runs(tmp_path / "t", two).path).runs))
     file = io.StringIO()
     Console(file=file, width=300).print(to_rich(layout))
     assert "[red]x[/red]" in file.getvalue()
