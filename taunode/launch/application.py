@@ -95,14 +95,17 @@ def compose_command(overrides: Sequence[str], config_dir: Path | None, mode: Run
     try:
         return Composer.for_command(overrides, config_dir, mode)
     except Refusal as error:
-        raise explain(error, overrides, _plain_composer(config_dir), mode is RunMode.MULTIRUN) from None
+        raise explain(error, overrides, _plain_composer(config_dir, overrides), mode is RunMode.MULTIRUN) from None
 
 
-def _plain_composer(config_dir: Path | None) -> Composer | None:
-    try:
-        return Composer.for_command([], config_dir, RunMode.RUN)
-    except Refusal:
-        return None  # the user's own --config-dir is at fault
+def _plain_composer(config_dir: Path | None, overrides: Sequence[str]) -> Composer | None:
+    """Of the same command without its overrides; but Hydra's own options are chosen, if they can be."""
+    for chosen in ([text for text in overrides if text.startswith("hydra/")], []):
+        try:
+            return Composer.for_command(chosen, config_dir, RunMode.RUN)
+        except Refusal:
+            continue
+    return None  # the user's own --config-dir is at fault
 
 
 def _hydra(args: argparse.Namespace, parser: argparse.ArgumentParser, config_dir: Path | None) -> int:
@@ -112,7 +115,7 @@ def _hydra(args: argparse.Namespace, parser: argparse.ArgumentParser, config_dir
         try:
             OmegaConf.to_container(composer.compose(composer.typed), resolve=args.resolve)
         except Refusal as error:
-            raise explain(error, args.overrides, _plain_composer(config_dir), False) from None
+            raise explain(error, args.overrides, _plain_composer(config_dir, args.overrides), False) from None
     if args.shell_completion:
         hydra = Hydra.create_main_hydra2("taunode", search_path(config_dir))
         hydra.config_loader = Loader(search_path(config_dir))
@@ -126,7 +129,7 @@ def _run(composer: Composer, config_dir: Path | None) -> int:
     try:
         plan = plan_single(composer)
     except Refusal as error:
-        raise explain(error, composer.typed, _plain_composer(config_dir), False) from None
+        raise explain(error, composer.typed, _plain_composer(config_dir, []), False) from None
     check_machine(plan.runtime)
     if options_of(composer).params:
         print("taunode: one run of an experiment that has a grid; -m runs the grid", file=sys.stderr)
@@ -152,7 +155,7 @@ def _multirun(composer: Composer, overrides: list[str], config_dir: Path | None)
         print(f"taunode: {failure}", file=sys.stderr)
         return 1
     except Refusal as error:
-        raise explain(error, overrides, _plain_composer(config_dir), multirun=True) from None
+        raise explain(error, overrides, _plain_composer(config_dir, overrides), multirun=True) from None
     if isinstance(result, Outcome):
         return finish(result)
     if isinstance(result, int):  # the runs were submitted, and that has been said

@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from taunode.build import checked
+from taunode.build import checked, convert
 from taunode.errors import BadInput
 from taunode.launch.compose import Composer, as_typed
 from taunode.launch.freeze import Freezer
@@ -33,6 +33,7 @@ class SweepOptions:
 
     params: dict[str, Any] | None = None
     where: str | None = None
+    zip: list[Any] | None = None
     again: bool = False
     adopt: bool = False
     new: bool = False
@@ -45,6 +46,19 @@ class SweepOptions:
             BadInput: an unknown key, or a value of another type.
         """
         return cls(**checked(cls, values, "hydra.sweeper"))
+
+    @property
+    def zipped(self) -> list[list[str]]:
+        """The groups of keys that are zipped: of a list of keys one.
+
+        Raises:
+            BadInput: it is neither a list of keys nor a list of such lists.
+        """
+        groups = self.zip or []
+        if not any(isinstance(name, list) for name in groups):
+            groups = [groups]
+        found: list[list[str]] = convert(groups, list[list[str]], "hydra.sweeper.zip")
+        return found
 
     @property
     def changed(self) -> str:
@@ -73,7 +87,7 @@ def plan_multirun(composer: Composer, arguments: Sequence[str]) -> Plan:
         BadInput: something in it cannot be.
     """
     options = options_of(composer)
-    jobs, swept = grid(composer, options.params, arguments)
+    jobs, swept = grid(composer, options.params, arguments, options.zipped)
     return _plan(composer, jobs, swept, options)
 
 
@@ -111,7 +125,7 @@ def _plan(composer: Composer, jobs: Sequence[Sequence[str]], swept: Sequence[str
         where=options.where,
         changed=options.changed,
         again=options.again,
-        command=about_command(composer, {"params": options.params, "where": options.where}),
+        command=about_command(composer, {"params": options.params, "where": options.where, "zip": options.zip}),
     )
 
 

@@ -26,9 +26,12 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer | Non
     for text in overrides if composer is not None else ():
         assert composer is not None
         try:
-            override = composer.parse([text])[0]
+            composer.parse([text])
         except HydraException:
             return BadInput(f"{text}: not an override; write key=value or group=option, special characters in quotes")
+    for text in overrides if composer is not None else ():
+        assert composer is not None
+        override = composer.parse([text])[0]
         if override.is_sweep_override() and not multirun:
             return BadInput(f"{text}: several values; a sweep needs -m")
         key = override.key_or_group

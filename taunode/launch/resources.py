@@ -12,6 +12,14 @@ from taunode.runs.where import Where
 UNITS = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 
 
+def seconds(time: int | str) -> int:
+    """A time limit, as sbatch reads it: minutes, minutes:seconds, hours:minutes:seconds, days-hours:minutes:seconds."""
+    days, dash, rest = str(time).rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    units = (3600, 60, 1) if dash or len(parts) == 3 else (60, 1)
+    return int(days or 0) * 86400 + sum(part * unit for part, unit in zip(parts, units, strict=False))
+
+
 def mebibytes(text: str, key: str) -> int:
     """`4G`, `500M`, `2000` (MiB) as a number, the way sbatch reads it.
 
@@ -117,7 +125,7 @@ class Request:
         for name in values:
             if name not in valid:
                 raise BadInput(f"unknown key {key}.{name}; nearest: {nearest(name, valid, show=6)}")
-        of_jobs = {name: value for name, value in values.items() if name in KEYS}
+        of_jobs = {name: value for name, value in values.items() if name in KEYS and value is not None}
         base = Resources(**checked(Resources, of_jobs, key)).check(key)
         rest = {name: value for name, value in values.items() if name not in KEYS}
         options = Options(**checked(Options, rest, key))
@@ -134,6 +142,11 @@ class Request:
         entries = [_entry(entry, base, f"{key}.resources[{index}]") for index, entry in enumerate(options.resources)]
         request = cls(options, base, entries, dict(values))
         for resources in (base, *(_changed(base, changes) for _, changes in entries)):
+            if seconds(resources.time) <= options.signal_seconds:
+                raise BadInput(
+                    f"{key}.time={resources.time} leaves nothing before {key}.signal_seconds={options.signal_seconds}, "
+                    "when a run is told to save itself"
+                )
             if resources.processes > 1 and options.workers_per_task > 1:
                 raise BadInput(
                     f"{key}.workers_per_task={options.workers_per_task}, but the {resources.processes} processes of a "

@@ -79,6 +79,10 @@ class Arrays(submitit.SlurmExecutor):
             wckey=None,
         )
 
+    @classmethod
+    def affinity(cls) -> int:
+        return 2  # texts are made where there is no Slurm, too; `check` looks for its programs
+
     def _convert_parameters(self, params: dict[str, Any]) -> dict[str, Any]:
         return params  # ours have sbatch's names and units already
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from taunode.launch.local import startable
 from taunode.launch.submission import Submission
+from taunode.orphan import die_with
 from taunode.runs.allowance import Allowance
-from taunode.runs.child import die_with
 from taunode.runs.claim import look
 from taunode.runs.directory import SweepDirectory
 from taunode.runs.runtime import Runtime
@@ -30,6 +30,7 @@ from taunode.runs.worker import STOPPING, Signals, Task, work
 
 ALSO = BROKEN | {State.RUNNING, State.STALLED}  # of tasks that carry `newest`
 FAILED, GOES_ON = 1, 75  # exit codes of a worker; 75 is EX_TEMPFAIL: the job should be requeued
+EARLY = 10  # starts of a job, until one that ends before a run has begun is the last
 REBIRTHS = 3  # workers that were killed, until no more are started in their place
 
 
@@ -38,10 +39,13 @@ def main(arguments: Sequence[str]) -> int:
     path, number = Path(arguments[0]), int(arguments[1]) + int(os.environ["SLURM_ARRAY_TASK_ID"])
     submission = Submission.read(path)
     tasks = tasks_of(submission, SweepDirectory(path.parents[1]), number)
-    until = end_time(os.environ["SLURM_JOB_ID"]) or math.inf
+    # Not by its raw number: an array's last task has the array's own, and all of it would be requeued.
+    job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    until = end_time(job) or math.inf
     codes = _crew(tasks, submission, until)
     if GOES_ON in codes:
-        asked = subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=False)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what Slurm answers with
+        asked = subprocess.run(["scontrol", "requeue", job], check=False)
         if asked.returncode == 0:
             time.sleep(60)  # Slurm ends this start of the job
     return max(codes)
@@ -62,8 +66,6 @@ def tasks_of(submission: Submission, sweep: SweepDirectory, number: int) -> list
 
 def _crew(tasks: list[Task], submission: Submission, until: float) -> list[int]:
     """Fork the workers and wait for them; returns their exit codes."""
-    import taunode.runs.execute  # noqa: F401 -- torch, once: the workers and their children are forks of this
-
     received: list[int] = []
     pids: dict[int, int] = {}
 
@@ -73,7 +75,9 @@ def _crew(tasks: list[Task], submission: Submission, until: float) -> list[int]:
             os.kill(pid, number)
 
     for number in STOPPING:
-        signal.signal(number, hear)
+        signal.signal(number, hear)  # before torch is imported, which takes a while
+
+    import taunode.runs.execute  # noqa: F401 -- torch, once: the workers and their children are forks of this
 
     def start(place: int) -> None:
         sys.stdout.flush()
@@ -81,14 +85,14 @@ def _crew(tasks: list[Task], submission: Submission, until: float) -> list[int]:
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         pid = os.fork()
         if pid == 0:
-            _be_a_worker(tasks, submission, until, place, parent)
+            signals = Signals([signal.Signals(number) for number in received])  # heard while torch was imported
+            _be_a_worker(tasks, submission, until, place, parent, signals)
         pids[pid] = place
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
-    for place in range(submission.workers_per_task):
-        if not received:
-            start(place)
     codes, reborn = [], 0
+    for place in range(submission.workers_per_task):
+        start(place)
     while pids:
         pid, status = os.waitpid(-1, 0)
         place, code = pids.pop(pid), os.waitstatus_to_exitcode(status)
@@ -100,11 +104,12 @@ def _crew(tasks: list[Task], submission: Submission, until: float) -> list[int]:
     return codes
 
 
-def _be_a_worker(tasks: list[Task], submission: Submission, until: float, place: int, parent: int) -> None:
+def _be_a_worker(
+    tasks: list[Task], submission: Submission, until: float, place: int, parent: int, signals: Signals
+) -> None:
     """Everything a worker process does; it never returns."""
     code = FAILED
     try:
-        signals = Signals()
         signals.install()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         die_with(parent, signal.SIGTERM)
@@ -132,6 +137,9 @@ def serve(tasks: list[Task], signals: Signals, runs: int, until: float) -> int:
     heard = set(signals.received)
     if heard - {signal.SIGUSR2}:
         return 128 + int(signals.received[-1])  # Slurm knows what it does
+    if heard and not mine:
+        print("told to stop before a run had begun; hydra.launcher.time may be too short", file=sys.stderr)
+        return GOES_ON if int(os.environ.get("SLURM_RESTART_COUNT", "0")) < EARLY else FAILED
     if (heard or allowance.short) and (startable(mine) or (len(mine) < runs and startable(tasks[:runs]))):
         return GOES_ON
     return FAILED if any(look(task.run)[2] in BROKEN for task in mine) else 0

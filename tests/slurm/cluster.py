@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -33,8 +32,9 @@ TINY = (
     "runtime.checkpoint_seconds=0.05",
     "hydra/launcher=slurm",
     "hydra.launcher.memory=400M",
+    "hydra.launcher.array_parallelism=3",
 )
-LIMIT = 150.0  # seconds of waiting, after which a cluster has come to a standstill
+LIMIT = 600.0  # seconds of waiting, after which a cluster has come to a standstill
 
 
 class Cluster:
@@ -85,7 +85,7 @@ class Cluster:
         return list(SweepDirectory(self.folder / sweep))
 
     def run(self, sweep: str, seed: int) -> RunDirectory:
-        (found,) = [run for run in self.runs(sweep) if re.search(rf"\bseed={seed}\b", run.path.name)]
+        (found,) = [run for run in self.runs(sweep) if run.read_config()["seed"] == seed]
         return found
 
     def states(self, sweep: str) -> dict[str, str]:
@@ -93,7 +93,7 @@ class Cluster:
         os.environ["SLURM_CONF"] = self.rig.environment["SLURM_CONF"]
         slurm = InSlurm.of(sweep_of(self.folder / sweep))
         return {
-            re.search(r"\bseed=(\d+)", run.path.name)[1]: str(look(run, slurm.queue, run.path.name in slurm.queued)[2])
+            str(run.read_config()["seed"]): str(look(run, slurm.queue, run.path.name in slurm.queued)[2])
             for run in self.runs(sweep)
         }
 

@@ -160,7 +160,7 @@ class Rig:
             "SlurmUser": self._user,
             "SlurmdUser": self._user,
             "AuthType": "auth/munge",
-            "AuthInfo": f"socket={self._socket},cred_expire=3",  # a requeued job waits so long; 120 s by default
+            "AuthInfo": f"socket={self._socket},cred_expire=5",  # a requeued job waits so long
             "CredType": "cred/munge",
             "StateSaveLocation": self.root / "state",
             "SlurmdSpoolDir": f"{self.root}/spool/%n",

@@ -12,7 +12,8 @@ import sys
 import time
 import types
 
-EXCEPTION, EXIT, SEGFAULT, KILLED_ONCE, KILLED_ALWAYS, MEMORY, OOM_TEXT, STUCK, SLOW = range(1, 10)
+EXCEPTION, EXIT, SEGFAULT, KILLED_ONCE, KILLED_ALWAYS, MEMORY, OOM_TEXT, STUCK = range(1, 9)
+WAITING = {9: 3, 11: 1, 12: 1, 13: 1, 14: 1, 15: 1}  # seed → so many attempts wait for a signal after their first step
 
 
 def fault(seed, attempt):
@@ -27,17 +28,30 @@ def fault(seed, attempt):
         os.kill(os.getpid(), signal.SIGKILL)
     if seed == MEMORY:
         raise MemoryError
-    if seed == OOM_TEXT and attempt == 1:  # what slurmstepd writes when the kernel has killed a whole task
+    if seed == OOM_TEXT and attempt == 1:  # as when the kernel has killed a whole task
         with open(os.environ["TAUNODE_TEST_STDERR"], "a") as errors:
             step = f"{os.environ['SLURM_JOB_ID']}.0"
             errors.write(f"slurmstepd: error: Detected 1 oom_kill event in StepId={step}. Some were OOM Killed.\n")
+        os.kill(int(os.environ["TAUNODE_TEST_TASK"]), signal.SIGSTOP)  # or it would start another worker
         os.kill(os.getppid(), signal.SIGKILL)
-        for process in (os.environ["TAUNODE_TEST_TASK"],):
-            os.kill(int(process), signal.SIGKILL)
+        os.kill(int(os.environ["TAUNODE_TEST_TASK"]), signal.SIGKILL)
         time.sleep(60)
     if seed == STUCK:
         while True:
             time.sleep(60)  # a step that is longer than the time limit
+
+
+def waiting(stop):
+    """Like `stop`, but from the second call on only once it is true: training stands still between two steps."""
+    calls = []
+
+    def stops():
+        calls.append(None)
+        while len(calls) > 1 and not stop():
+            time.sleep(0.02)
+        return stop()
+
+    return stops
 
 
 def quick():
@@ -68,9 +82,12 @@ def quick():
 def faulty(module):
     real = module.train
 
-    def train(run, attempt, *rest):
-        fault(run.read_config()["seed"], attempt)
-        return real(run, attempt, *rest)
+    def train(run, attempt, files, runtime, stop, *rest):
+        seed = run.read_config()["seed"]
+        fault(seed, attempt)
+        if attempt <= WAITING.get(seed, 0):
+            stop = waiting(stop)
+        return real(run, attempt, files, runtime, stop, *rest)
 
     module.train = train
 
