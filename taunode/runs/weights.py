@@ -25,7 +25,7 @@ def load_weights(run: RunDirectory, which: Literal["best", "last"]) -> "dict[str
         path = run.best(attempt) if which == "best" else run.model(attempt)
         if path.exists():
             return dict(load_file(path))
-        raise BadInput(f"{run.path} has no {which} weights: it diverged in its first epoch")
+        raise BadInput(f"{run.path} has no {which} weights: no epoch of it was trained to the end")
     state = furthest([run.checkpoint(attempt) for attempt in run.checkpoints()])
     weights: dict[str, Tensor] = {} if state is None else state["best_weights" if which == "best" else "model"]
     if not weights:
