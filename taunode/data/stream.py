@@ -4,6 +4,8 @@ Chance stays in this process: order, boxes and mirroring are drawn here for whol
 that what is trained on depends neither on their number nor on the number of processes that share the batches.
 """
 
+import atexit
+import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
@@ -184,6 +186,8 @@ def _batches(
     decoder: Decoder, jobs: Sampler[Job], device: torch.device | str, workers: int, stay: bool
 ) -> DataLoader[tuple[Tensor, Tensor, str]]:
     """`stay`: the workers outlive an iteration and serve the next one."""
+    if workers:
+        atexit.register(_end_workers)
     return DataLoader(
         decoder,
         batch_size=None,  # a job is a batch
@@ -203,6 +207,14 @@ def _begin(parent: int, worker: int) -> None:
     die_with(parent, signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
+
+
+def _end_workers() -> None:
+    """As this process exits: multiprocessing would wait for ever for daemons that ignore its SIGTERM."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would take it for a failure
+    for child in multiprocessing.active_children():
+        if child.daemon:
+            child.kill()
 
 
 def _output(

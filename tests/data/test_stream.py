@@ -2,6 +2,7 @@ import io
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -238,6 +239,21 @@ def test_no_worker_outlives_a_killed_run(files: Files) -> None:
     run.join()
     while any(alive(pid) for pid in pids):
         time.sleep(0.01)
+
+
+def test_program_that_ends_in_an_epoch_ends(files: Files) -> None:
+    code = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from data.test_stream import train
+from taunode.data.folder import read_index
+batches = iter(train(read_index(Path(sys.argv[2])).files, workers=2))
+next(batches)
+"""
+    command = [sys.executable, "-c", code, str(Path(__file__).parents[1]), str(files.source)]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert not ended.stderr
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
