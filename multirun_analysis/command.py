@@ -133,7 +133,10 @@ def figure(
     sweep: SweepArgument,
     name: Annotated[
         str | None,
-        typer.Argument(help="error-depth, curves, forward-stability; the one the sweep asks for when nothing is said."),
+        typer.Argument(
+            help="error-depth, error-tau, heat-map, wall-time, curves, forward-stability; "
+            "where nothing is said, the one that the sweep asks for."
+        ),
     ] = None,
     value: ValueOption = "final_test_error",
     where: WhereOption = None,

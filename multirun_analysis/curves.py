@@ -12,14 +12,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from multirun_analysis.cell import keys_of, number_of
 from multirun_analysis.collect import Sweep
 from multirun_analysis.labels import title
 from multirun_analysis.published import Number, Role, protocol
-from multirun_analysis.style import COLOURS, COLUMN, TEXT, styled
-from multirun_analysis.telling import called, telling_keys
+from multirun_analysis.style import COLOURS, COLUMN, TEXT, plain_logarithmic, styled
+from multirun_analysis.telling import called, in_math, telling_keys
 from multirun_analysis.verify import at
 from taunode.errors import BadInput, nearest
 from taunode.runs.state import State
@@ -83,15 +83,12 @@ def draw(sweep: Sweep, metric: str = "test_error", numbers: Iterable[Number] = (
                 for mark in marks.get(cell, ()):
                     _mark(axes, mark, look["color"], place)
             axes.set_xlabel("epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             if panel is not None:
                 axes.set_title(called({panel: name}, [panel]))
         _scale(panels[0], table)
         panels[0].set_ylabel(title(metric))
-        handles = [
-            Line2D([], [], **look, label=called(dict(zip(inner, values, strict=True)), inner))
-            for values, look in looks.items()
-            if inner
-        ]
+        handles = _handles(looks, inner)
         if any(marks.values()):
             handles.append(
                 Line2D(
@@ -109,7 +106,7 @@ def draw(sweep: Sweep, metric: str = "test_error", numbers: Iterable[Number] = (
             handles.append(Line2D([], [], color="0.3", linestyle="", marker="x", markersize=4, label="diverged"))
         if handles:
             figure.legend(
-                handles=handles, loc="outside upper center", ncols=min(len(handles), 3 if len(names) == 1 else 6)
+                handles=handles, loc="outside upper center", ncols=min(len(handles), 3 if len(names) == 1 else 5)
             )
     return figure, table
 
@@ -126,6 +123,19 @@ def _looks(cells: pd.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], dict[s
         values: {"color": COLOURS[first.index(values[0]) % len(COLOURS)], "linestyle": styles[values[1:]]}
         for values in combinations
     }
+
+
+def _handles(looks: dict[tuple[Any, ...], dict[str, Any]], keys: list[str]) -> list[Line2D]:
+    """The colours of the first key's values, then the styles of the others'; not the product of both."""
+    first = {values[0]: look["color"] for values, look in looks.items() if keys}
+    rest = {values[1:]: look["linestyle"] for values, look in looks.items() if len(keys) > 1}
+    handles = [
+        Line2D([], [], color=colour, label=in_math({keys[0]: value}, keys[:1])) for value, colour in first.items()
+    ]
+    for values, style in rest.items():
+        label = in_math(dict(zip(keys[1:], values, strict=True)), keys[1:])
+        handles.append(Line2D([], [], color="0.3", linestyle=style, label=label))
+    return handles
 
 
 def _line(axes: Axes, curve: pd.DataFrame, look: dict[str, Any]) -> None:
@@ -169,8 +179,6 @@ def _scale(axes: Axes, table: pd.DataFrame) -> None:
     means = table["mean"][table["mean"] > 0]
     if len(means) and means.max() > DECADE * means.min():
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        plain_logarithmic(axes.yaxis)
     else:
         axes.set_ylim(bottom=0)

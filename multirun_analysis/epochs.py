@@ -80,6 +80,8 @@ def _read(paths: dict[int, Path]) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
         except OSError as error:
             broken.append((position, f"{path}: {error.strerror}"))
             continue
+        if not header and not end:
+            continue  # diverged, or stopped, in its first epoch
         # The parser would fill a short row with NaN, and so hide that a file was cut.
         commas = body.count(b"\n") * header.count(b",")
         if not end or (body and not body.endswith(b"\n")) or body.count(b",") != commas:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import pandas as pd
 from matplotlib.figure import Figure
 
-from multirun_analysis import bars, curves, threshold
-from multirun_analysis.cell import cells
+from multirun_analysis import against_tau, against_time, bars, curves, heat_map, threshold
+from multirun_analysis.cell import cells, number_of
 from multirun_analysis.collect import Sweep
 from multirun_analysis.grid import grid
 from multirun_analysis.published import Number
@@ -29,6 +29,30 @@ def error_depth(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn:
     return Drawn(bars.error_against_depth(grid(found)), long(found), note(value, sweep.path, runs=sweep.runs))
 
 
+def error_tau(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn:
+    """Points against τ, a line a depth, a panel a norm."""
+    found = cells(sweep.runs, value)
+    runs = sweep.runs.assign(cell=number_of(sweep.runs))
+    known = runs[["cell", "tau_value"]].dropna().drop_duplicates("cell") if "tau_value" in runs else runs.iloc[:0]
+    tau_values = {int(row["cell"]): float(row["tau_value"]) for row in known.to_dict("records")}
+    drawn = against_tau.draw(grid(found), tau_values)
+    table = long(found).assign(tau_value=found["cell"].map(tau_values))
+    return Drawn(drawn, table, note(value, sweep.path, runs=sweep.runs))
+
+
+def heat(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn:
+    """Depth × τ as colours with numbers, a panel a norm."""
+    found = cells(sweep.runs, value)
+    return Drawn(heat_map.draw(grid(found)), long(found), note(value, sweep.path, runs=sweep.runs))
+
+
+def wall_time(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn:
+    """Error against the seconds of a run, a point a cell."""
+    table = against_time.times(sweep.runs, value)
+    times = table[["seconds", "seconds_sd"]]
+    return Drawn(against_time.draw(table), long(table).join(times), note(value, sweep.path, runs=sweep.runs))
+
+
 def learning_curves(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn:
     """A metric against the epoch, a line a cell, a band over its seeds."""
     metric = value.removeprefix("final_").removeprefix("best_")
@@ -44,6 +68,9 @@ def forward_stability(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Dr
 
 FIGURES: dict[str, Callable[[Sweep, str, Iterable[Number]], Drawn]] = {
     "error-depth": error_depth,
+    "error-tau": error_tau,
+    "heat-map": heat,
+    "wall-time": wall_time,
     "curves": learning_curves,
     "forward-stability": forward_stability,
 }

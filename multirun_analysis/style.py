@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib.style
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 # Okabe and Ito, "Color Universal Design" (2008): told apart with every kind of colour vision.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#000000")
@@ -30,6 +32,7 @@ STYLE: Mapping[str, Any] = {
     "hatch.linewidth": 0.5,
     "savefig.dpi": 300,
     "pdf.fonttype": 42,  # whole TrueType fonts: journals refuse Type 3
+    "svg.hashsalt": "multirun-analysis",  # names of its parts that do not change from one drawing to the next
 }
 
 
@@ -40,9 +43,20 @@ def styled() -> Iterator[None]:
         yield
 
 
+def plain_logarithmic(axis: Axis) -> None:
+    """Ticks at 1, 2, 5, 10, … written as they are."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
 def render(figure: Figure, suffix: str) -> bytes:
-    """The figure as `png` or `pdf`: the same bytes for the same figure, so without the time and the version."""
-    metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
+    """The figure as `png`, `pdf` or `svg`: the same bytes for the same figure, so without the time and the version."""
+    metadata: dict[str, dict[str, None]] = {
+        "png": {"Software": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        "svg": {"Date": None, "Creator": None},
+    }
     file = io.BytesIO()
     with styled():
         figure.savefig(file, format=suffix, metadata=metadata[suffix])

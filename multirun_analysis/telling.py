@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from multirun_analysis.labels import tau_math
+
 FIRST = ("arch._target_", "arch.depth", "arch.norm", "tau", "arch.layers", "arch.channels", "embedding.passes")
 
 
@@ -30,6 +32,11 @@ def _groups(cells: pd.DataFrame, keys: Sequence[str]) -> int:
 def called(cell: Mapping[Any, Any], keys: Sequence[str]) -> str:
     """A cell's name: `RkhsNode, layers 5`, `depth 20, norm batch, τ = L^-1/2`."""
     return ", ".join(_part(key, cell[key]) for key in keys)
+
+
+def in_math(cell: Mapping[Any, Any], keys: Sequence[str]) -> str:
+    """The same for a figure: τ as mathematics."""
+    return ", ".join(f"τ = {tau_math(str(cell[key]))}" if key == "tau" else _part(key, cell[key]) for key in keys)
 
 
 def _part(key: str, value: Any) -> str:

@@ -57,6 +57,13 @@ def test_the_attempt_is_the_one_that_done_names_else_the_newest_with_metrics(tmp
     assert loaded.broken.empty
 
 
+def test_a_run_that_ended_in_its_first_epoch_has_none(tmp_path):
+    run = next(iter(write_runs(tmp_path / "s", [configuration()])))
+    run.metrics(1).write_text("")
+    sweep = load(tmp_path / "s")
+    assert (len(sweep.epochs), len(sweep.broken)) == (0, 0)
+
+
 def test_nan_and_infinity_are_numbers(tmp_path):
     run = next(iter(write_runs(tmp_path / "s", [configuration()])))
     run.metrics(1).write_text("epoch,train_loss,test_loss\n1,nan,inf\n2,1.5,-inf\n")
@@ -68,7 +75,6 @@ def test_nan_and_infinity_are_numbers(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        "",
         "epoch,lr",
         "epoch,lr\n1,0.1\n2,0.",
         "epoch,lr\n1,0.1\n2\n",

@@ -25,7 +25,9 @@ def test_each_sweep_asks_for_its_figure(tmp_path):
 
 
 def test_a_wrong_name_is_answered_with_the_names(grid_sweep):
-    with pytest.raises(BadInput, match="'bars' is not a figure; valid: error-depth, curves, forward-stability"):
+    with pytest.raises(
+        BadInput, match="'bars' is not a figure; valid: error-depth, error-tau, heat-map, wall-time, curves"
+    ):
         draw(load(grid_sweep), "bars")
 
 
