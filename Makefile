@@ -1,5 +1,6 @@
 # make demo: install, run the digits grid (3 minutes), print its table, draw its figure
 # make test: install, run the tests
+# make test-slurm: install, run the tests that start Slurm clusters of three nodes on this machine (Debian's packages)
 # make experiments: install, run all experiments of conf/experiment/small in sweeps/small, check what each shows
 #
 # Overrides: PYTHON=python3.12  VENV=DIR  CONSTRAINTS=FILE  PIP="pip options, such as --index-url"  JOBS=N
@@ -13,7 +14,7 @@ JOBS ?= 2
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/installed
 
-.PHONY: install demo test experiments lint bench clean
+.PHONY: install demo test test-slurm experiments lint bench clean
 
 install: $(INSTALLED)
 
@@ -30,6 +31,9 @@ demo: install
 
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS)
+
+test-slurm: install
+	TAUNODE_SLURM=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --durations 0 tests/slurm
 
 experiments: install
 	TAUNODE_EXPERIMENTS=. $(BIN)/python -m pytest --verbose --durations 0 tests/conf/test_small.py

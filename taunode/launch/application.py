@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -187,7 +188,7 @@ def finish(outcome: Outcome) -> int:
     for status in outcome.statuses:
         if status.state in BROKEN:
             print(f"{status.name}: {status.state}: {status.note}", file=sys.stderr)
-    shown = Path(os.path.relpath(outcome.root))
+    shown = shlex.quote(os.path.relpath(outcome.root))
     if outcome.is_sweep:
         print(f"{shown}: {'interrupted: ' if outcome.interrupted else ''}{counts(outcome.states).plain}")
         print(f"table:  multirun-analysis table {shown}")

@@ -5,6 +5,7 @@ Hydra, torch and rich's tables are imported when a command needs them, so that `
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections import Counter
@@ -18,7 +19,6 @@ from taunode.errors import BadInput, run_command
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from taunode.launch.plan import Plan
     from taunode.launch.selection import Selection
     from taunode.launch.status import Outcome
     from taunode.runs.state import State
@@ -40,7 +40,7 @@ def plan(
     overrides: Annotated[
         list[str], typer.Argument(help="What `taunode -m` takes: group=option, key=value, key=a,b,c.")
     ],
-    dry_run: Annotated[bool, typer.Option(help="Only print the runs: τ's value, L, parameters.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only print the runs; on Slurm the jobs, too.")] = False,
     config_dir: Annotated[Path | None, typer.Option(help="Your own options beside the shipped ones.")] = None,
     adopt: Annotated[bool, typer.Option("--adopt", help="Keep runs made before conf/ changed.")] = False,
     new: Annotated[bool, typer.Option("--new", help="Plan them anew beside the old ones.")] = False,
@@ -55,20 +55,25 @@ def plan(
     from hydra.types import RunMode
 
     from taunode.launch.application import compose_command
-    from taunode.launch.command_line import plan_multirun
+    from taunode.launch.command_line import plan_multirun, request_of
     from taunode.launch.compose import quoted
     from taunode.launch.execution import prepare
+    from taunode.launch.preview import print_jobs, print_plan
 
     flags = [f"hydra.sweeper.{name}=true" for name, given in (("adopt", adopt), ("new", new)) if given]
     composer = compose_command([*map(quoted, overrides), *flags], config_dir, RunMode.MULTIRUN)
     made = plan_multirun(composer, composer.typed)
     shown = Path(os.path.relpath(made.root))
+    request = request_of(composer)
     if dry_run:
-        _print_plan(made, f"{shown}: {len(made.new)} of {len(made.runs)} runs are new")
+        print_plan(made, f"{shown}: {len(made.new)} of {len(made.runs)} runs are new")
+        if request is not None:
+            print_jobs(made, request)
         return
     prepare(made)
     print(f"{shown}: {len(made.new)} runs planned, {len(made.runs) - len(made.new)} were there")
-    print(f"start:  taunode-sweep resume {shown}")
+    again = f"taunode -m {shlex.join(overrides)}" if request is not None else f"taunode-sweep resume {shown}"
+    print(f"start:  {again}")
 
 
 def status(
@@ -274,23 +279,6 @@ def _changes(overrides: list[str]) -> dict[str, dict[str, Any]]:
             )
         changes[group][name] = yaml.safe_load(value)
     return changes
-
-
-def _print_plan(made: "Plan", title: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from taunode.launch.execution import describe
-
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for name in ("run", "", "τ", "value", "L", "parameters"):
-        table.add_column(name, justify="left" if name in ("run", "", "τ") else "right")
-    for row in describe(made):
-        value = f"{row['tau_value']:.6g}" if "tau_value" in row else ""
-        is_new = "new" if row["new"] else "exists"
-        counts = [str(row.get("blocks", "")), f"{row['parameters']:,}"]
-        table.add_row(row["run"], is_new, row.get("tau", ""), value, *counts)
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
 
 
 def main() -> None:

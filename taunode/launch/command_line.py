@@ -23,6 +23,7 @@ from taunode.launch.plan import (
     run_name,
     scientific_overrides,
 )
+from taunode.launch.resources import Request
 from taunode.runs.directory import SweepDirectory
 from taunode.runs.signature import signature
 
@@ -73,6 +74,19 @@ def options_of(composer: Composer) -> SweepOptions:
     assert isinstance(node, dict)
     known = {field.name for field in fields(SweepOptions)}
     return SweepOptions.from_config({str(key): value for key, value in node.items() if key in known})
+
+
+def request_of(composer: Composer) -> Request | None:
+    """What a command asks of Slurm; None where another launcher was chosen.
+
+    Raises:
+        BadInput: an option of the launcher is none, or out of its range.
+    """
+    node = OmegaConf.to_container(composer.master.hydra.launcher, resolve=True)
+    assert isinstance(node, dict)
+    values = {str(key): value for key, value in node.items()}
+    target = values.pop("_target_", "")
+    return Request.from_config(values) if target == "hydra_plugins.taunode.Slurm" else None
 
 
 def refuse_chdir(composer: Composer) -> None:

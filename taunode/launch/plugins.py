@@ -18,15 +18,16 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from taunode.build import convert
+from taunode.data.share import Share
 from taunode.launch import sending
 from taunode.launch.command_line import plan_jobs, plan_multirun
 from taunode.launch.compose import Composer, quoted
-from taunode.launch.execution import prepare, run_inline, tasks_of
+from taunode.launch.execution import check_team, prepare, run_inline, tasks_of
 from taunode.launch.local import check_machine, run_locally
 from taunode.launch.plan import Plan
 from taunode.launch.resources import Request
 from taunode.launch.status import Outcome, Status
-from taunode.runs.member import channel
+from taunode.runs.member import Member, channel
 from taunode.runs.signature import flatten
 from taunode.runs.state import RESULTS
 
@@ -140,6 +141,10 @@ class Slurm(Executor):
             lambda run: dict(flatten(configs[run.path])),
         )
         slurm.check()
+        if self._request.base.processes > 1 and plan.runtime.device == "cpu":  # of GPUs only the node knows
+            check_team(
+                plan, Member(Share(0, self._request.base.processes), 0, self._request.base.tasks, "", 0, False, "")
+            )
         prepare(plan)
         return slurm.wait() if self._request.options.wait else slurm.send()
 

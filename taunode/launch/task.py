@@ -23,6 +23,7 @@ from taunode.orphan import die_with
 from taunode.runs.allowance import Allowance
 from taunode.runs.claim import look
 from taunode.runs.directory import SweepDirectory
+from taunode.runs.member import Channel, channel
 from taunode.runs.runtime import Runtime
 from taunode.runs.slurm import end_time
 from taunode.runs.state import BROKEN, State
@@ -42,8 +43,9 @@ def main(arguments: Sequence[str]) -> int:
     # Not by its raw number: an array's last task has the array's own, and all of it would be requeued.
     job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     until = end_time(job) or math.inf
-    codes = _crew(tasks, submission, until)
-    if GOES_ON in codes:
+    alone = submission.resources.processes == 1
+    codes = _crew(tasks, submission, until) if alone else [_team(tasks, submission, until)]
+    if GOES_ON in codes and os.environ["SLURM_PROCID"] == "0":
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what Slurm answers with
         asked = subprocess.run(["scontrol", "requeue", job], check=False)
         if asked.returncode == 0:
@@ -62,6 +64,34 @@ def tasks_of(submission: Submission, sweep: SweepDirectory, number: int) -> list
         runtime = replace(asked, threads=asked.threads or max(1, threads))
         tasks.append(Task(run, runtime, submission.newest.get(name)))
     return tasks
+
+
+def _team(tasks: list[Task], submission: Submission, until: float) -> int:
+    """One process of several that train each run together; the first leads. Returns its exit code."""
+    signals = Signals()
+    signals.install()
+    os.environ.update(
+        WORLD_SIZE=os.environ["SLURM_NTASKS"],
+        RANK=os.environ["SLURM_PROCID"],
+        LOCAL_RANK=os.environ["SLURM_LOCALID"],
+        LOCAL_WORLD_SIZE=str(submission.resources.tasks),
+        MASTER_ADDR=os.environ["SLURM_LAUNCH_NODE_IPADDR"],  # of the first node, where the first process is
+        MASTER_PORT=str(20000 + int(os.environ["SLURM_JOB_ID"]) % 30000),
+        TORCHELASTIC_RESTART_COUNT=os.environ.get("SLURM_RESTART_COUNT", "0"),
+    )
+    team = channel()
+    assert team is not None
+    if not team.member.leads:
+        from taunode.runs.follower import follow
+
+        return follow(team)
+    code = FAILED
+    try:
+        together = [replace(task, runtime=team.member.runtime(task.runtime)) for task in tasks]
+        code = serve(together, signals, submission.runs_per_task, until, team)
+    finally:
+        team.announce({"over": code})
+    return code
 
 
 def _crew(tasks: list[Task], submission: Submission, until: float) -> list[int]:
@@ -126,10 +156,10 @@ def _be_a_worker(
         os._exit(code)
 
 
-def serve(tasks: list[Task], signals: Signals, runs: int, until: float) -> int:
+def serve(tasks: list[Task], signals: Signals, runs: int, until: float, team: Channel | None = None) -> int:
     """Take up to so many of the runs; returns the worker's exit code."""
     allowance = Allowance(runs, until)
-    work(tasks, ALSO, signals=signals, allowance=allowance)
+    work(tasks, ALSO, signals=signals, channel=team, allowance=allowance)
     mine = [task for task in tasks if str(task.run.path) in allowance.taken]
     for task in mine:
         record, _, state = look(task.run)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from launch.cli import TINY, refusal
 from taunode.errors import BadInput
+from taunode.launch.command import main
 from taunode.launch.resources import Request, Resources, mebibytes, seconds
 from taunode.launch.slurm import Arrays, Wanted, by_resources, job_name, split, words_of_sbatch
 from taunode.launch.submission import Array, Submission
@@ -150,3 +152,28 @@ def test_a_condition_with_an_unknown_key_names_the_nearest():
         BadInput, match=r"hydra.launcher.resources\[0\].when: unknown key 'arch.dept'; nearest: arch.depth"
     ):
         request.of({"arch.depth": 20, "seed": 0})
+
+
+def test_where_there_is_no_slurm(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("taunode.launch.slurm.shutil.which", lambda name: None)
+    line = refusal(["-m", *TINY, "seed=0,1", "hydra/launcher=slurm"], capfd)
+    assert "hydra/launcher=slurm: no sbatch, srun, squeue, scontrol here" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_shows_resources_arrays_scripts_and_hours(tmp_path, monkeypatch, capfd):
+    """Where there is no Slurm, too."""
+    monkeypatch.chdir(tmp_path)
+    entries = "hydra.launcher.resources=[{when: seed >= 2, time: 120, memory: 2G}]".replace("seed >= 2", "'seed >= 2'")
+    options = ("seed=range(0,5)", "hydra/launcher=slurm", "hydra.launcher.max_array_size=1", entries)
+    monkeypatch.setattr(sys, "argv", ["taunode-sweep", "plan", "--dry-run", *TINY, "hydra.sweep.dir=s", *options])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in (0, None)
+    out = capfd.readouterr().out
+    assert "2 runs: time 60, nodes 1, tasks 1; tasks: 1 + 1; hours: unknown" in out
+    assert "3 runs: time 120, memory 2G, nodes 1, tasks 1; tasks: 1 + 1 + 1; hours: unknown" in out
+    assert out.count("#!/bin/bash") == 2
+    assert "#SBATCH --mem=2G" in out
+    assert list(tmp_path.iterdir()) == []

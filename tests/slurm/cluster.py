@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -134,6 +135,22 @@ class Cluster:
         names = [path.stem for path in SweepDirectory(self.folder / sweep).submissions()]
         text = self.rig.run("sacct", "-nPX", f"--name={','.join(names)}", "--format=state", "--starttime=now-1hours")
         return Counter(line.split()[0] for line in text.splitlines())
+
+    @property
+    def user(self) -> str:
+        return self.rig.run("id", "-un").strip()
+
+    def limit(self, entity: str, name: str, limit: str, value: int) -> None:
+        """Set a limit of an account or a user, and wait until the controller knows; −1 removes it."""
+        self.rig.run("sacctmgr", "--immediate", "modify", entity, name, "set", f"{limit}={value}")
+
+        def known() -> bool:
+            words = self.rig.run("scontrol", "show", "assoc_mgr", f"{entity}s={name}", "flags=assoc").split()
+            if value < 0:
+                return not any(re.match(rf"{limit}=\d", word) for word in words)
+            return any(word.startswith(f"{limit}={value}") for word in words)
+
+        self.wait(known)
 
     def raw_job(self, sweep: str, seed: int) -> str:
         """The raw number of the job that a run is at work in."""
