@@ -1,4 +1,4 @@
-"""The command `multirun-analysis`: `table`, `figure` and `verify` of a sweep directory.
+"""The command `multirun-analysis`: `table`, `figure`, `verify` and `report` of a sweep directory.
 
 Exit codes: 0 done, 1 a published number differs, 2 bad input (one line on stderr, nothing written), 130 Ctrl-C. Pandas
 and matplotlib are imported when a command runs, so that `--help` and completion answer at once.
@@ -204,6 +204,30 @@ def verify(
         raise typer.Exit(1)
 
 
+def report(
+    sweep: SweepArgument,
+    value: Annotated[
+        str | None,
+        typer.Option(help="What the results are about: final_test_error when nothing is said.", metavar="COLUMN"),
+    ] = None,
+    where: WhereOption = None,
+    also: AlsoOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The file: SWEEP/report.html when nothing is said.", metavar="FILE.html", dir_okay=False),
+    ] = None,
+) -> None:
+    """One HTML file, to be read offline: verdicts, results, curves, runs, figures, failures, provenance."""
+    output = sweep / "report.html" if output is None else output
+    if output.suffix != ".html":
+        raise BadInput(f"--output {output}: a report is one .html file")
+    loaded = _load(sweep, where, also)
+
+    from multirun_analysis.report.page import render
+
+    _write({output: render(loaded, value, where)})
+
+
 def _console() -> "Console":
     """A pipe has no width that lines would have to be broken at."""
     from rich.console import Console
@@ -251,8 +275,11 @@ def _put(content: bytes, file: BinaryIO) -> None:
 
 def main() -> None:
     """The entry point."""
-    app = typer.Typer(help="Tables, figures and verdicts from a sweep directory.", pretty_exceptions_enable=False)
+    app = typer.Typer(
+        help="Tables, figures, verdicts and reports from a sweep directory.", pretty_exceptions_enable=False
+    )
     app.command()(table)
     app.command()(figure)
     app.command()(verify)
+    app.command()(report)
     run_command(app, NAME)

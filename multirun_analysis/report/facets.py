@@ -1,0 +1,81 @@
+"""Facets: the few keys by which a sweep's runs are told apart, and the values that a reader can switch off."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from multirun_analysis.cell import keys_of
+from multirun_analysis.pivot import NONE
+from multirun_analysis.telling import short, telling_keys
+from taunode.runs.state import State
+
+CHOICES = 24  # more values than this are for the search field
+STATE = "state"
+
+
+@dataclass(frozen=True)
+class Facet:
+    """A key with its values.
+
+    Attributes:
+        name: the key's last part, or the whole key where two end alike.
+        values: as text, in the order of the numbers, of the labels of τ, or of the alphabet.
+        codes: of each run, the place of its value in `values`.
+    """
+
+    key: str
+    name: str
+    values: tuple[str, ...]
+    codes: "np.ndarray[Any, np.dtype[np.int64]]"
+
+    @property
+    def choosable(self) -> bool:
+        return 2 <= len(self.values) <= CHOICES
+
+
+def facets(runs: pd.DataFrame) -> list[Facet]:
+    """The fewest keys that tell the runs apart, `seed` last, and the state."""
+    keys = [*(["sweep"] if runs["sweep"].nunique() > 1 else []), *keys_of(runs), *(["seed"] if "seed" in runs else [])]
+    telling = sorted(telling_keys(runs, keys), key="seed".__eq__)
+    return [_facet(runs[key], key, name) for key, name in zip(telling, names(telling), strict=True)] + [_states(runs)]
+
+
+def names(keys: Sequence[str]) -> list[str]:
+    """Short names of keys, all different."""
+    found = [short(key) for key in keys]
+    return [name if found.count(name) == 1 else key for name, key in zip(found, keys, strict=True)]
+
+
+def text(value: Any, key: str = "") -> str:
+    """A value of a configuration as it is read; of a class its name alone."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(text(item) for item in value)}]"
+    if pd.isna(value):
+        return NONE
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value).rpartition(".")[2] if key.endswith("_target_") else str(value)
+
+
+def _facet(column: "pd.Series[Any]", key: str, name: str) -> Facet:
+    ordered = isinstance(column.dtype, pd.CategoricalDtype) or pd.api.types.is_numeric_dtype(column.dtype)
+    shown = column if ordered else pd.Series([None if _absent(v) else text(v, key) for v in column], dtype="str")
+    codes, found = pd.factorize(shown, sort=True)
+    values = [text(value, key) for value in found.tolist()]
+    if (codes < 0).any():  # what lacks the key comes last
+        codes, values = np.where(codes < 0, len(values), codes), [*values, NONE]
+    return Facet(key, name, tuple(values), codes.astype(np.int64))
+
+
+def _states(runs: pd.DataFrame) -> Facet:
+    found = [state.value for state in State if (runs["state"] == state).any()]
+    return Facet(STATE, STATE, tuple(found), runs["state"].map(found.index).to_numpy(np.int64))
+
+
+def _absent(value: Any) -> bool:
+    return not isinstance(value, tuple) and bool(pd.isna(value))

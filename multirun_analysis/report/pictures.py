@@ -1,0 +1,36 @@
+"""Pictures: the figures that a sweep has, as SVG inside the page."""
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from multirun_analysis import figures
+from multirun_analysis.collect import Sweep
+from multirun_analysis.published import Number
+from multirun_analysis.style import render
+from taunode.errors import BadInput
+
+PIXELS = 130  # an inch: type of 7 points is then as large as the page's small print
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: its name, what its numbers are, its width on a screen in pixels, and its SVG in base64."""
+
+    name: str
+    note: str
+    width: int
+    svg: str
+
+
+def pictures(sweep: Sweep, value: str, numbers: Iterable[Number]) -> list[Picture]:
+    """The figure that the sweep asks for, then the others that its runs can fill."""
+    numbers, found = list(numbers), []
+    for name in dict.fromkeys([figures.choose(sweep), *figures.FIGURES]):
+        try:
+            drawn = figures.draw(sweep, name, value, numbers)
+        except BadInput:  # these runs are not what it shows
+            continue
+        width = round(PIXELS * drawn.figure.get_figwidth())
+        found.append(Picture(name, drawn.note, width, base64.b64encode(render(drawn.figure, "svg")).decode()))
+    return found

@@ -1,0 +1,94 @@
+"""Results: the cells of a sweep as depth × (norm ×) τ, or one below the other where more than that tells them apart."""
+
+import math
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+
+from multirun_analysis.cell import rises
+from multirun_analysis.grid import remarks
+from multirun_analysis.labels import number, title
+from multirun_analysis.pivot import Pivot, default_keys, pivot
+from multirun_analysis.telling import short, telling_keys
+from taunode.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a table says of one cell; `best` where its mean is the best of its row, or of a list."""
+
+    mean: float = math.nan
+    shown: str = ""
+    spread: str = ""
+    interval: str = ""
+    n: int = 0
+    remarks: tuple[str, ...] = ()
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Results:
+    """A table of cells.
+
+    Attributes:
+        labels: headings of the columns that say which cells a row is of.
+        headings: lines of (text, columns that it spans), from the top on; the last line has one a column.
+        rows: (its labels, its entries); None is a position without a cell.
+    """
+
+    labels: tuple[str, ...]
+    headings: tuple[tuple[tuple[str, int], ...], ...]
+    rows: tuple[tuple[tuple[str, ...], tuple[Entry | None, ...]], ...]
+
+
+def results(cells: pd.DataFrame) -> Results:
+    """Lay out what `cells()` returned."""
+    try:
+        layout = pivot(cells, *default_keys(cells))
+    except BadInput:  # other keys vary, too
+        layout = pivot(cells, telling_keys(cells, cells.attrs["keys"]), [])
+    value = str(cells["value"].iloc[0])
+    entries = [[_entry(layout.at(row, column)) for column in layout.columns] for row in layout.rows]
+    groups = entries if len(layout.columns) > 1 else [[entry for (entry,) in entries]]
+    marked = [_marked(group, rises(value)) for group in groups]
+    rows = marked if len(layout.columns) > 1 else [[entry] for entry in marked[0]]
+    return Results(
+        tuple(map(short, layout.row_keys)),
+        tuple(_headings(layout)) or (((title(value), 1),),),
+        tuple((row, tuple(found)) for row, found in zip(layout.rows, rows, strict=True)),
+    )
+
+
+def _headings(layout: Pivot) -> list[tuple[tuple[str, int], ...]]:
+    """A line a key of the columns; one with a single value is not worth a line, unless it is the last."""
+    lines = []
+    for level, key in enumerate(layout.column_keys):
+        last = level == len(layout.column_keys) - 1
+        if last or len({place[level] for place in layout.columns}) > 1:
+            prefixes = ((place if last else place[: level + 1]) for place in layout.columns)
+            sign = " = " if key == "tau" else " "
+            lines.append(
+                tuple((f"{short(key)}{sign}{place[level]}", len(list(same))) for place, same in groupby(prefixes))
+            )
+    return lines
+
+
+def _entry(cell: "pd.Series[Any] | None") -> Entry | None:
+    if cell is None:
+        return None
+    said = tuple(filter(None, (*remarks(cell), cell["missing"])))
+    if not cell["n"]:
+        return Entry(remarks=said)
+    mean, sd, low, high = (number(cell[name], cell["value"]) for name in ("mean", "sd", "low", "high"))
+    several = cell["n"] > 1
+    spread, interval = (f"± {sd}", f"[{low}, {high}]") if several else ("", "")
+    return Entry(float(cell["mean"]), mean, spread, interval, int(cell["n"]), said)
+
+
+def _marked(entries: list[Entry | None], rising: bool) -> list[Entry | None]:
+    """With the best mean marked, if there is more than one."""
+    means = [entry.mean for entry in entries if entry is not None and math.isfinite(entry.mean)]
+    best = (max if rising else min)(means, default=math.nan)
+    return [entry and replace(entry, best=len(means) > 1 and entry.mean == best) for entry in entries]
