@@ -1,4 +1,4 @@
-"""The command `multirun-analysis`: `table`, `figure`, `verify` and `report` of a sweep directory.
+"""The command `multirun-analysis`: `table`, `figure`, `verify`, `compare` and `report` of sweep directories.
 
 Exit codes: 0 done, 1 a published number differs, 2 bad input (one line on stderr, nothing written), 130 Ctrl-C. Pandas
 and matplotlib are imported when a command runs, so that `--help` and completion answer at once.
@@ -204,6 +204,36 @@ def verify(
         raise typer.Exit(1)
 
 
+def compare(
+    first: Annotated[Path, typer.Argument(help="A sweep directory.", metavar="FIRST")],
+    second: Annotated[Path, typer.Argument(help="Another one.", metavar="SECOND")],
+    value: ValueOption = "final_test_error",
+    where: WhereOption = None,
+    ignore: Annotated[
+        str | None,
+        typer.Option(help="Keys in which the two may differ, with commas between: schedule.epochs,…", metavar="KEYS"),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the cells as .csv instead.", metavar="FILE.csv", dir_okay=False)
+    ] = None,
+) -> None:
+    """Two sweeps, cell by cell: second − first with its 95 % interval; runs, keys and code that only one has."""
+    if output is not None and output.suffix != ".csv":
+        raise BadInput(f"--output {output}: a comparison is written as .csv")
+    loaded = _load(first, where, [second])
+
+    from multirun_analysis import tables
+    from multirun_analysis.compare import compare as compared
+
+    found = compared(loaded, value, _keys(ignore or ""))
+    if output is not None:
+        _write({output: tables.as_csv(found.cells).encode()})
+        return
+    console = _console()
+    for part in tables.of_comparison(found):
+        console.print(part)
+
+
 def report(
     sweep: SweepArgument,
     value: Annotated[
@@ -281,5 +311,6 @@ def main() -> None:
     app.command()(table)
     app.command()(figure)
     app.command()(verify)
+    app.command()(compare)
     app.command()(report)
     run_command(app, NAME)

@@ -12,15 +12,19 @@ from taunode.errors import BadInput, nearest
 COLUMNS = ("pairs", "difference", "difference_sd", "difference_low", "difference_high")
 
 
-def by_seed(runs: pd.DataFrame, value: str) -> pd.DataFrame:
+def by_seed(runs: pd.DataFrame, value: str, cell: "pd.Series[int] | None" = None) -> pd.DataFrame:
     """The values of done runs: a row a cell (its number), a column a seed; several runs of a seed count as their mean.
+
+    Args:
+        cell: each run's cell; that of `number_of` where nothing is said.
 
     Raises:
         BadInput: the runs have no seeds.
     """
     if "seed" not in runs:
         raise BadInput("differences are taken seed by seed, and these runs have no key 'seed'")
-    table = pd.DataFrame({"cell": number_of(runs), "seed": runs["seed"], "value": done_values(runs, value)})
+    cell = number_of(runs) if cell is None else cell
+    table = pd.DataFrame({"cell": cell, "seed": runs["seed"], "value": done_values(runs, value)})
     return table.pivot_table(index="cell", columns="seed", values="value", aggfunc="mean", dropna=False)
 
 

@@ -46,6 +46,17 @@ def error_of_difference(first: Sample, second: Sample) -> float:
     return math.sqrt(first.squared_error + second.squared_error)
 
 
+def welch(first: Sample, second: Sample, level: float = 0.95) -> float:
+    """Half the width of the interval of a difference of independent means (B. L. Welch, 1947); NaN if either n < 2."""
+    from scipy.special import stdtrit
+
+    errors = [sample.squared_error for sample in (first, second)]
+    if min(first.n, second.n) < 2 or not sum(errors):
+        return 0.0 if min(first.n, second.n) > 1 else math.nan
+    freedom = sum(errors) ** 2 / sum(e**2 / (s.n - 1) for e, s in zip(errors, (first, second), strict=True))
+    return float(stdtrit(freedom, 0.5 + level / 2)) * math.sqrt(sum(errors))
+
+
 def fisher_exact(k: int, n: int, other_k: int, other_n: int) -> float:
     """Two-sided p of Fisher's exact test: whether k of n and other_k of other_n can have one probability.
 

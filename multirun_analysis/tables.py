@@ -1,8 +1,9 @@
 """Tables: cells laid out by any keys, as text, CSV, Markdown, LaTeX and Parquet."""
 
 import io
+import math
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.table import Table
@@ -14,6 +15,9 @@ from multirun_analysis.moment import chosen_by
 from multirun_analysis.paired import COLUMNS
 from multirun_analysis.pivot import NONE, Pivot, Place
 from multirun_analysis.telling import short
+
+if TYPE_CHECKING:
+    from multirun_analysis.compare import Comparison
 
 POSITION = ("arch.depth", "arch.norm", "tau", "tau.scale", "tau.exponent")
 STATISTICS = (
@@ -197,3 +201,52 @@ def _spans(layout: Pivot, level: int) -> list[str]:
         rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
         start += width
     return [" & " * (first - 1) + "".join(headings) + r" \\", " ".join(rules)]
+
+
+def of_comparison(found: "Comparison") -> list[Table | Text]:
+    """For a terminal: the cells of both, then what only one has, each part with its heading."""
+    first, second = found.names
+    parts: list[Table | Text] = [Text(f"{found.value}: {second} − {first}, 95 % interval")]
+    if found.cells.empty:
+        parts.append(Text("no cell in common; --ignore the keys below in which they may differ"))
+    else:
+        table = Table(box=None, pad_edge=False)
+        for heading in ("cell", "first", "second", "difference", "seeds"):
+            table.add_column(heading, justify="left" if heading == "cell" else "right")
+        for row in found.cells.to_dict("records"):
+            table.add_row(*map(Text, _compared(row, found.value)))
+        parts.append(table)
+    for heading, rows in (
+        ("runs that only one has", found.alone),
+        ("keys that differ", found.keys),
+        ("code that differs", found.code),
+    ):
+        if len(rows):
+            parts += [Text(f"\n{heading}"), _plain(rows)]
+    return parts
+
+
+def _compared(row: dict[Any, Any], value: str) -> tuple[str, ...]:
+    means = []
+    for one in ("first", "second"):
+        mean, gone = row[f"mean_{one}"], row[f"diverged_{one}"]
+        shown = [] if math.isnan(mean) else [number(mean, value)]
+        means.append(", ".join([*shown, *([f"diverged {gone}"] if gone else [])]) or NONE)
+    change = NONE
+    if not math.isnan(row["difference"]):
+        change = _signed(row["difference"], value)
+        if not math.isnan(row["low"]):
+            change += f" [{_signed(row['low'], value)}, {_signed(row['high'], value)}]"
+    seeds = f"{row['pairs']} pairs" if row["pairs"] else f"{row['n_first']} and {row['n_second']}"
+    return str(row["cell"]), *means, change, seeds
+
+
+def _plain(rows: pd.DataFrame, most: int = 20) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in rows.columns:
+        table.add_column(str(name))
+    for row in rows.head(most).itertuples(index=False):
+        table.add_row(*(Text(str(item)) for item in row))
+    if len(rows) > most:
+        table.add_row(f"… and {len(rows) - most} more")
+    return table

@@ -135,6 +135,26 @@ def test_the_figure_beside_the_papers(tmp_path, call):
         assert named[0] == 0
 
 
+def test_two_sweeps_are_compared(tmp_path, call):
+    for name, epochs in (("a", 5), ("b", 6)):
+        configs = [configuration(seed=seed, epochs=epochs) for seed in range(3)]
+        write_runs(
+            tmp_path / name, configs, lambda config: Outcome(error=config["schedule"]["epochs"] + config["seed"])
+        )
+    code, out, err = call("compare", tmp_path / "a", tmp_path / "b")
+    assert (code, err) == (0, "")
+    for text in ("no cell in common", "runs that only one has", "schedule.epochs", "keys that differ"):
+        assert text in out
+    ignored = ("--ignore", "schedule.epochs,schedule.milestones")
+    out = call("compare", tmp_path / "a", tmp_path / "b", *ignored)[1]
+    assert "+1.00 [+1.00, +1.00]" in out
+    assert "3 pairs" in out
+    path = tmp_path / "c.csv"
+    assert call("compare", tmp_path / "a", tmp_path / "b", *ignored, "--output", path)[0] == 0
+    assert pd.read_csv(path)["difference"].tolist() == [1.0]
+    assert call("compare", tmp_path / "a", tmp_path / "b", "--output", tmp_path / "c.md")[0] == 2
+
+
 def test_verify_says_a_line_a_number_and_fails_where_one_differs(tmp_path, call):
     number = next(number for number in published() if number.figure == "flow-1a")
     configs = [protocol_of(number, seed) for seed in range(3)]
