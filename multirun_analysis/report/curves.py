@@ -29,9 +29,12 @@ def packed(epochs: pd.DataFrame, runs: Sequence[str]) -> dict[str, Any]:
     order = np.argsort(place, kind="stable")[(place < 0).sum() :]
     metrics = [name for name in map(str, epochs) if name not in ("run", "epoch") and epochs[name].nunique() > 1]
     metrics.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
+    lengths = np.bincount(place[order], minlength=len(runs))
+    if lengths.max(initial=0) < 2:
+        metrics = []  # points are for the table
     room = max(1, NUMBERS // max(1, len(order)) - 1)
     return {
-        "lengths": np.bincount(place[order], minlength=len(runs)).tolist(),
+        "lengths": lengths.tolist(),
         "metrics": [(name, title(name)) for name in metrics[:room]],
         "columns": {name: _base64(epochs[name].to_numpy()[order]) for name in ("epoch", *metrics[:room])},
         "left_out": metrics[room:],

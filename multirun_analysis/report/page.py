@@ -18,7 +18,7 @@ from multirun_analysis.moment import chosen_by
 from multirun_analysis.report import curves, differences, failures, pictures, provenance, results, rows
 from multirun_analysis.report.facets import Facet, facets
 from multirun_analysis.telling import called, telling_keys
-from multirun_analysis.verify import Line, Verdict, verify
+from multirun_analysis.verdicts import Line, Verdict, verify
 from taunode.runs.state import BROKEN
 
 HERE = Path(__file__).parent
@@ -60,6 +60,7 @@ def render(sweep: Sweep, value: str | None = None, where: str | None = None) -> 
         unjudged=[line for line in lines if line.verdict not in JUDGED],
         value=title(value),
         chosen_by=chosen_by(runs) if value.startswith("best_") else "",
+        ranked=results.is_ranked(value),
         results=results.results(table),
         facets=kinds,
         columns=rows.columns(runs, kinds),
@@ -121,7 +122,7 @@ def _facts(
     """What is said first: (heading, figure, what it is)."""
     said = [("Runs", str(len(runs)), _of_cells(table))]
     value = str(table["value"].iloc[0])
-    if value.endswith(("_error", "_loss")) or rises(value):
+    if results.is_ranked(value):
         said += _best(table, value)
     verdicts = Counter(line.verdict for line in lines)
     if judged := verdicts[Verdict.REPRODUCED] + verdicts[Verdict.DIFFERS]:

@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from multirun_analysis import figures
+from multirun_analysis.cell import number_of
 from multirun_analysis.collect import Sweep
 from multirun_analysis.published import Number
 from multirun_analysis.style import render
 from taunode.errors import BadInput
+from taunode.runs.state import State
 
 PIXELS = 130  # an inch: type of 7 points is then as large as the page's small print
 
@@ -24,9 +26,9 @@ class Picture:
 
 
 def pictures(sweep: Sweep, value: str, numbers: Iterable[Number]) -> list[Picture]:
-    """The figure that the sweep asks for, then the others that its runs can fill."""
+    """The figure that the sweep asks for, then the others that its runs can fill; none before a run is done."""
     numbers, found = list(numbers), []
-    for name in dict.fromkeys([figures.choose(sweep), *figures.FIGURES]):
+    for name in _names(sweep) if (sweep.runs["state"] == State.DONE).any() else ():
         try:
             drawn = figures.draw(sweep, name, value, numbers)
         except BadInput:  # these runs are not what it shows
@@ -34,3 +36,11 @@ def pictures(sweep: Sweep, value: str, numbers: Iterable[Number]) -> list[Pictur
         width = round(PIXELS * drawn.figure.get_figwidth())
         found.append(Picture(name, drawn.note, width, base64.b64encode(render(drawn.figure, "svg")).decode()))
     return found
+
+
+def _names(sweep: Sweep) -> list[str]:
+    first = figures.choose(sweep)
+    if first == "error-depth":
+        return [first, *(name for name in figures.FIGURES if name not in (first, "forward-stability"))]
+    several = first == "curves" and number_of(sweep.runs).nunique() > 1
+    return [first, "wall-time"] if several else [first]

@@ -1,6 +1,7 @@
 """Results: the cells of a sweep as depth × (norm ×) τ, or one below the other where more than that tells them apart."""
 
 import math
+import re
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -13,18 +14,26 @@ from multirun_analysis.labels import number, title
 from multirun_analysis.pivot import Pivot, default_keys, pivot
 from multirun_analysis.telling import short, telling_keys
 from taunode.errors import BadInput
+from taunode.runs.state import BROKEN, State
+
+BAD = re.compile("|".join([State.DIVERGED, *sorted(BROKEN)]))
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a table says of one cell; `best` where its mean is the best of its row, or of a list."""
+    """What a table says of one cell.
+
+    Attributes:
+        remarks: the runs that are not in the mean, and whether that is bad.
+        best: its mean is the best of its row, or of a list.
+    """
 
     mean: float = math.nan
     shown: str = ""
     spread: str = ""
     interval: str = ""
     n: int = 0
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[tuple[str, bool], ...] = ()
     best: bool = False
 
 
@@ -52,7 +61,7 @@ def results(cells: pd.DataFrame) -> Results:
     value = str(cells["value"].iloc[0])
     entries = [[_entry(layout.at(row, column)) for column in layout.columns] for row in layout.rows]
     groups = entries if len(layout.columns) > 1 else [[entry for (entry,) in entries]]
-    marked = [_marked(group, rises(value)) for group in groups]
+    marked = [_marked(group, value) for group in groups]
     rows = marked if len(layout.columns) > 1 else [[entry] for entry in marked[0]]
     return Results(
         tuple(map(short, layout.row_keys)),
@@ -78,7 +87,7 @@ def _headings(layout: Pivot) -> list[tuple[tuple[str, int], ...]]:
 def _entry(cell: "pd.Series[Any] | None") -> Entry | None:
     if cell is None:
         return None
-    said = tuple(filter(None, (*remarks(cell), cell["missing"])))
+    said = tuple((text, bool(BAD.search(text))) for text in (*remarks(cell), cell["missing"]) if text)
     if not cell["n"]:
         return Entry(remarks=said)
     mean, sd, low, high = (number(cell[name], cell["value"]) for name in ("mean", "sd", "low", "high"))
@@ -87,8 +96,15 @@ def _entry(cell: "pd.Series[Any] | None") -> Entry | None:
     return Entry(float(cell["mean"]), mean, spread, interval, int(cell["n"]), said)
 
 
-def _marked(entries: list[Entry | None], rising: bool) -> list[Entry | None]:
+def is_ranked(value: str) -> bool:
+    """Whether less, or more, of it is better: that holds for errors, losses and accuracies."""
+    return value.endswith(("_error", "_loss")) or rises(value)
+
+
+def _marked(entries: list[Entry | None], value: str) -> list[Entry | None]:
     """With the best mean marked, if there is more than one."""
     means = [entry.mean for entry in entries if entry is not None and math.isfinite(entry.mean)]
-    best = (max if rising else min)(means, default=math.nan)
-    return [entry and replace(entry, best=len(means) > 1 and entry.mean == best) for entry in entries]
+    if len(means) < 2 or not is_ranked(value):
+        return entries
+    best = (max if rises(value) else min)(means)
+    return [entry and replace(entry, best=entry.mean == best) for entry in entries]

@@ -49,11 +49,16 @@ def _of_facet(facet: Facet) -> Column:
 
 
 def _of_value(column: "pd.Series[float]", name: str) -> Column:
-    whole = pd.api.types.is_integer_dtype(column.dtype) or name.endswith("_epoch")
     entries = []
     for value in column.tolist():
         if pd.isna(value):
             entries.append(("", ""))
         else:
-            entries.append((f"{value:.0f}" if whole else number(value, name), repr(float(value))))
+            entries.append((_shown(value, name), repr(float(value))))
     return Column(name, title(name), tuple(entries), numeric=True)
+
+
+def _shown(value: float, name: str) -> str:
+    if name == "seconds":
+        return f"{value:.1f}"
+    return f"{value:.0f}" if name == "attempts" or name.endswith("_epoch") else number(value, name)

@@ -101,7 +101,8 @@ def test_a_sweep_without_a_result_has_a_report(tmp_path, state):
         run.timings(1).write_bytes(b"")
     said = Elements(render(load(sweep.path))).said
     assert f"2 {state}" in said
-    assert "No run has a whole epoch yet" in said
+    assert "No run has a second epoch yet" in said
+    assert "These runs fill no figure yet." in said
     assert "could not be read" not in said
 
 
@@ -188,7 +189,7 @@ def test_results_are_depth_by_norm_and_tau(grid_sweep):
     labels, entries = found.rows[-1]
     assert labels == ("110",)
     assert [entry.best for entry in entries] == [False, True, False, False]
-    assert entries[2].remarks == ("diverged 2/2",)
+    assert entries[2].remarks == (("diverged 2/2", True),)
 
 
 def test_results_that_differ_in_other_keys_are_a_list(tmp_path):
