@@ -1,25 +1,38 @@
-"""multirun_analysis: from sweep directories to tables and figures.
+"""multirun_analysis: from sweep directories to tables, figures and verdicts.
 
-The public names, loaded when first used (importing `multirun_analysis` costs nothing):
+The public names, loaded when first used (importing `multirun_analysis` costs nothing); docs/analysis.py shows them all:
 
-- `load(sweep_dir, where=None)`: a sweep as pandas tables, one row a run and one row a run and epoch,
+- `load(*sweep_dirs, where=None)`: sweeps as pandas tables, a row a run (`runs`) and a row a run and epoch (`epochs`),
 - `Sweep`: what `load` returns,
-- `cells(runs, value)`: the runs that differ in `seed` only, as n, mean and sd.
+- `cells(runs, value)`: the runs that differ in `seed` only, as n, mean, sd, interval, median and best,
+- `table(sweep, …)`, `figure(sweep, …)`, `verify(sweep)`, `compare(first, second)`: what the commands so named show.
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from multirun_analysis.cell import cells as cells
     from multirun_analysis.collect import Sweep as Sweep
     from multirun_analysis.collect import load as load
+    from multirun_analysis.views import compare as compare
+    from multirun_analysis.views import figure as figure
+    from multirun_analysis.views import table as table
+    from multirun_analysis.views import verify as verify
 
-__all__ = ["Sweep", "cells", "load"]
+_modules = {
+    "Sweep": "collect",
+    "cells": "cell",
+    "compare": "views",
+    "figure": "views",
+    "load": "collect",
+    "table": "views",
+    "verify": "views",
+}
+__all__ = ["Sweep", "cells", "compare", "figure", "load", "table", "verify"]
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in _modules:
         raise AttributeError(f"module 'multirun_analysis' has no attribute {name!r}; it has {', '.join(__all__)}")
-    from multirun_analysis import cell, collect
-
-    return getattr(cell if name == "cells" else collect, name)
+    return getattr(importlib.import_module(f"multirun_analysis.{_modules[name]}"), name)

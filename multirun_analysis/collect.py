@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from multirun_analysis.labels import in_order_of_tau
 from multirun_analysis.our_run import OurRun
 from taunode.errors import BadInput
 from taunode.runs.directory import NewerFormat, RunDirectory, SweepDirectory
+from taunode.runs.state import State
 from taunode.runs.where import Where
 
 # What damaged files raise on their way through YAML, JSON and the record's fields. Nothing in them is executed.
@@ -45,7 +47,7 @@ class Run(Protocol):
         """The files of its epochs: metrics, and timings if there are any; none while it has no epoch."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Sweep:
     """The runs of sweep directories.
 
@@ -62,12 +64,27 @@ class Sweep:
     paths: tuple[Path, ...]
     runs: pd.DataFrame
     broken: pd.DataFrame
-    sources: list[tuple[Cache, list[Run]]] = field(default_factory=list, repr=False)  # a sweep each
+    sources: list[tuple[Cache, list[Run]]] = field(default_factory=list)  # a sweep each
 
     @property
     def path(self) -> str:
         """Where it is from, in words."""
         return ", ".join(map(str, self.paths))
+
+    @property
+    def summary(self) -> str:
+        """`sweeps/x: 24 runs, 18 done, 6 diverged; 1 could not be read`."""
+        counts = self.runs["state"].value_counts()
+        said = [f"{len(self.runs)} runs", *(f"{counts[state]} {state}" for state in State if state in counts)]
+        lost = f"; {len(self.broken)} could not be read" if len(self.broken) else ""
+        return f"{self.path}: {', '.join(said)}{lost}"
+
+    def __repr__(self) -> str:
+        return f"Sweep({self.summary})"
+
+    def _repr_html_(self) -> str:
+        broken = self.broken.to_html(index=False) if len(self.broken) else ""
+        return f"<p>{escape(self.summary)}</p>{broken}"
 
     @cached_property
     def epochs(self) -> pd.DataFrame:

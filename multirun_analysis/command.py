@@ -90,35 +90,16 @@ def table(
         raise BadInput("--format parquet needs --output FILE.parquet")
     loaded = _load(sweep, where, also)
 
-    from multirun_analysis import paired, tables
-    from multirun_analysis.cell import cells
-    from multirun_analysis.moment import valued
-    from multirun_analysis.pivot import default_keys, pivot
+    from multirun_analysis import tables, views
 
-    runs, value = (loaded.runs, value) if at is None else valued(loaded, value, at)
-    found = cells(runs, value)
-    by_rows, by_columns = default_keys(found)
-    by_rows = by_rows if rows is None else _keys(rows)
-    by_columns = _keys(columns) if columns is not None else [key for key in by_columns if key not in by_rows]
-    layout = pivot(found, by_rows, by_columns)
-    if baseline is not None:
-        layout = paired.with_differences(layout, runs, baseline)
-    shown = tables.Statistic(statistic)
-    below = tables.note(value, loaded.path, shown, runs, baseline)
-    match format:
-        case Format.CSV:
-            content = tables.to_csv(layout.cells).encode()
-        case Format.MARKDOWN:
-            content = tables.to_markdown(layout, below, shown).encode()
-        case Format.LATEX:
-            content = tables.to_latex(layout, below, shown).encode()
-        case Format.PARQUET:
-            content = tables.to_parquet(layout.cells)
-        case _:
-            console = _console()
-            console.print(tables.to_rich(layout, shown))
-            console.print(below)
-            return
+    by_rows, by_columns = (None if keys is None else _keys(keys) for keys in (rows, columns))
+    view = views.table(loaded, value, at, by_rows, by_columns, statistic, baseline)
+    if format in (None, Format.TEXT):
+        console = _console()
+        console.print(tables.to_rich(view.layout, view.statistic))
+        console.print(view.note)
+        return
+    content = view.content(format)
     if output is None:
         sys.stdout.write(content.decode())
     else:
@@ -149,21 +130,15 @@ def figure(
     """Draw a figure: PNG, PDF, and the CSV of what they show."""
     loaded = _load(sweep, where, also)
 
-    from multirun_analysis import figures, tables
-    from multirun_analysis.style import render
-    from multirun_analysis.verify import belonging
+    from multirun_analysis import figures, views
 
     name = figures.choose(loaded) if name is None else name
     stem = sweep / "figures" / name if output is None else output
     if stem.suffix in (".png", ".pdf", ".csv"):
         stem = stem.with_suffix("")
-    numbers = belonging(loaded.runs) if paper else []
-    if paper and not numbers:
-        raise BadInput(f"{loaded.path}: none of its networks has a published number")
-    drawn = figures.draw(loaded, name, value, numbers)
-    files = {suffix: render(drawn.figure, suffix) for suffix in ("png", "pdf")}
-    files["csv"] = tables.as_csv(drawn.table).encode()
-    _write({stem.with_name(f"{stem.name}.{suffix}"): content for suffix, content in files.items()})
+    drawn = views.figure(loaded, name, value, paper)
+    contents = {suffix: drawn.content(suffix) for suffix in ("png", "pdf", "csv")}
+    _write({stem.with_name(f"{stem.name}.{suffix}"): content for suffix, content in contents.items()})
     print(drawn.note)
 
 
@@ -178,29 +153,18 @@ def verify(
     """A line a published number: ours, the published, and a verdict. Exit code 1 where one differs."""
     loaded = _load(sweep, where, also)
 
-    from collections import Counter
-
     from rich.table import Table
     from rich.text import Text
 
-    from multirun_analysis import verify as verifying
-    from multirun_analysis.published import published
+    from multirun_analysis import verdicts, views
 
-    lines = verifying.verify(loaded.runs, everything)
-    if not lines:
-        experiments = ", ".join(dict.fromkeys(number.experiment for number in published()))
-        raise BadInput(
-            f"{loaded.path}: none of its networks has a published number; experiments that have: {experiments}"
-        )
-    table = Table(box=None, pad_edge=False)
-    for heading in ("figure", "networks", "value", "ours", "published", "difference", "verdict"):
-        table.add_column(heading)
-    for line in lines:
+    found = views.verify(loaded, everything)
+    table = Table(*verdicts.HEADINGS, box=None, pad_edge=False)
+    for line in found.lines:
         table.add_row(*map(Text, line.texts()))
     _console().print(table)
-    counts = Counter(line.verdict for line in lines)
-    print(", ".join(f"{counts[verdict]} {verdict}" for verdict in verifying.Verdict if counts[verdict]))
-    if counts[verifying.Verdict.DIFFERS]:
+    print(found.summary)
+    if found.differs:
         raise typer.Exit(1)
 
 
@@ -223,7 +187,7 @@ def compare(
     loaded = _load(first, where, [second])
 
     from multirun_analysis import tables
-    from multirun_analysis.compare import compare as compared
+    from multirun_analysis.comparison import compare as compared
 
     found = compared(loaded, value, _keys(ignore or ""))
     if output is not None:

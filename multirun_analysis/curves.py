@@ -20,7 +20,7 @@ from multirun_analysis.labels import title
 from multirun_analysis.published import Number, Role, protocol
 from multirun_analysis.style import COLOURS, COLUMN, TEXT, plain_logarithmic, styled
 from multirun_analysis.telling import called, in_math, telling_keys
-from multirun_analysis.verify import at
+from multirun_analysis.verdicts import at
 from taunode.errors import BadInput, nearest
 from taunode.runs.state import State
 

@@ -11,7 +11,8 @@ from multirun_analysis.cell import cells, number_of
 from multirun_analysis.collect import Sweep
 from multirun_analysis.grid import grid
 from multirun_analysis.published import Number
-from multirun_analysis.tables import long, note
+from multirun_analysis.style import render
+from multirun_analysis.tables import as_csv, long, note
 from taunode.errors import BadInput
 
 
@@ -21,6 +22,13 @@ class Drawn(NamedTuple):
     figure: Figure
     table: pd.DataFrame
     note: str
+
+    def content(self, suffix: str) -> bytes:
+        """The figure as `png`, `pdf` or `svg`, or its table as `csv`."""
+        return as_csv(self.table).encode() if suffix == "csv" else render(self.figure, suffix)
+
+    def _repr_png_(self) -> bytes:
+        return self.content("png")
 
 
 def error_depth(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn:

@@ -3,6 +3,7 @@
 import io
 import math
 from enum import StrEnum
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,7 +18,7 @@ from multirun_analysis.pivot import NONE, Pivot, Place
 from multirun_analysis.telling import short
 
 if TYPE_CHECKING:
-    from multirun_analysis.compare import Comparison
+    from multirun_analysis.comparison import Comparison
 
 POSITION = ("arch.depth", "arch.norm", "tau", "tau.scale", "tau.exponent")
 STATISTICS = (
@@ -161,6 +162,17 @@ def to_markdown(layout: Pivot, below: str, statistic: Statistic = Statistic.SD) 
     return "\n".join([*lines, "", below, ""])
 
 
+def to_html(layout: Pivot, below: str, statistic: Statistic = Statistic.SD) -> str:
+    """For a notebook; everything is escaped."""
+    headings = [*map(short, layout.row_keys), *(_heading(layout, column) for column in layout.columns)]
+    lines = ["<table>", "<tr>" + "".join(f"<th>{escape(text)}</th>" for text in headings) + "</tr>"]
+    for row in layout.rows:
+        labels = "".join(f"<th>{escape(text)}</th>" for text in row)
+        entries = (escape(entry(layout.at(row, column), statistic)) for column in layout.columns)
+        lines.append(f"<tr>{labels}{''.join(f'<td>{text}</td>' for text in entries)}</tr>")
+    return "\n".join([*lines, "</table>", f"<p>{escape(below)}</p>"])
+
+
 def to_latex(layout: Pivot, below: str, statistic: Statistic = Statistic.SD) -> str:
     """A `tabular` for `\\usepackage{booktabs}`; the note is a comment, for the caption to say."""
     first = len(layout.row_keys)
@@ -205,24 +217,20 @@ def _spans(layout: Pivot, level: int) -> list[str]:
 
 def of_comparison(found: "Comparison") -> list[Table | Text]:
     """For a terminal: the cells of both, then what only one has, each part with its heading."""
-    first, second = found.names
-    parts: list[Table | Text] = [Text(f"{found.value}: {second} − {first}, 95 % interval")]
-    if found.cells.empty:
-        parts.append(Text("no cell in common; --ignore the keys below in which they may differ"))
-    else:
-        table = Table(box=None, pad_edge=False)
-        for heading in ("cell", "first", "second", "difference", "seeds"):
-            table.add_column(heading, justify="left" if heading == "cell" else "right")
-        for row in found.cells.to_dict("records"):
-            table.add_row(*map(Text, _compared(row, found.value)))
-        parts.append(table)
-    for heading, rows in (
-        ("runs that only one has", found.alone),
-        ("keys that differ", found.keys),
-        ("code that differs", found.code),
-    ):
-        if len(rows):
-            parts += [Text(f"\n{heading}"), _plain(rows)]
+    parts: list[Table | Text] = []
+    for heading, rows in found.parts.items():
+        parts.append(Text(f"\n{heading}" if parts else heading))
+        if rows is not found.cells:
+            parts.append(_plain(rows))
+        elif rows.empty:
+            parts.append(Text("no cell in common; --ignore the keys below in which they may differ"))
+        else:
+            table = Table(box=None, pad_edge=False)
+            for name in ("cell", "first", "second", "difference", "seeds"):
+                table.add_column(name, justify="left" if name == "cell" else "right")
+            for row in rows.to_dict("records"):
+                table.add_row(*map(Text, _compared(row, found.value)))
+            parts.append(table)
     return parts
 
 

@@ -204,7 +204,7 @@ def test_anchors_and_comments_in_a_configuration_are_yaml_too(tmp_path):
 def test_the_package_is_lazy_and_names_what_it_has(grid_sweep):
     assert multirun_analysis.cells(load(grid_sweep).runs)["n"].sum() == 18
     assert isinstance(load(grid_sweep), multirun_analysis.Sweep)
-    with pytest.raises(AttributeError, match="Sweep, cells, load"):
+    with pytest.raises(AttributeError, match="Sweep, cells, compare, figure, load, table, verify"):
         _ = multirun_analysis.nothing
 
 
