@@ -15,15 +15,6 @@ from taunode.models.tau import PowerLaw
 from taunode.models.tau_resnet import TauResNet
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
-
-
 def net(depth=20, norm="batch", learn="none", segments=None, kind=CifarResNet, image_size=8) -> TauResNet:
     tau = PowerLaw(1.0, 0.5, learn=learn)
     return kind(

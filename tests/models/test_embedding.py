@@ -17,15 +17,6 @@ PAPERS = SHARED / "data" / "flowresnets-embeddings"
 MNIST = SHARED / "data" / "mnist" / "MNIST" / "raw"
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
-
-
 def embedding(seed=0, passes=0):
     return Embedding(passes=passes, seed=seed, weights=None)
 

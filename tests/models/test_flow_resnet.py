@@ -18,15 +18,6 @@ PARAMETERS = {  # layers: trainable with RKHS, all (arXiv 2112.05531; 3×32×32,
 KINDS = [RkhsResNet, ShlResNet]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
-
-
 def net(kind: type[FlowResNet], layers=1, zero_init=True, channels=3, image_size=32, classes=10) -> FlowResNet:
     return kind(layers=layers, zero_init=zero_init, in_channels=channels, image_size=image_size, classes=classes)
 

@@ -19,15 +19,6 @@ PARAMETERS = {  # depth: with BN, without (arXiv 1903.07120; 3×224×224, 1,000 
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
-
-
 def net(depth=50, norm="batch", tau=None, channels=3, image_size=64, classes=10):
     learn = "shared" if norm == "none" else "none"
     tau = tau or PowerLaw(2.0, 0.5, blocks="largest_stage", learn=learn)

@@ -24,15 +24,6 @@ NETS = [RkhsNode, ShlNode]
 EVALUATIONS = {"euler": 1, "midpoint": 2, "rk4": 4}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
-
-
 def net(kind=RkhsNode, layers=3, *, method="midpoint", adjoint=False, solver=None, image_size=28, **changed):
     given = {"channels": 3, "hidden_channels": 4, "interpolation": "exact", "zero_init": False}
     return kind(

@@ -22,15 +22,6 @@ PARAMETERS = {  # depth: with BN, without (arXiv 1903.07120; 3×32×32, 10 class
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
-
-
 def net(depth=8, norm="batch", tau=None, channels=3, image_size=8, classes=10):
     tau = tau or PowerLaw(1.0, 0.5, learn="shared" if norm == "none" else "none")
     return CifarResNet(depth=depth, norm=norm, tau=tau, in_channels=channels, image_size=image_size, classes=classes)

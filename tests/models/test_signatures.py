@@ -6,7 +6,6 @@ Input N(0, 1), batch 4, 3×16×16, three seeds, float64 (without BN, τ = 1 reac
 import math
 from statistics import fmean, linear_regression
 
-import pytest
 import torch
 
 from taunode.models.resnet import CifarResNet
@@ -14,14 +13,6 @@ from taunode.models.tau import PowerLaw
 from taunode.training.stability import measure
 
 SEEDS = range(3)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def net_and_images(depth, norm, exponent, seed):

@@ -14,15 +14,6 @@ EVALUATIONS = {"euler": 1, "midpoint": 2, "rk4": 4}
 ADAPTIVE = ["dopri5", "bosh3", "adaptive_heun"]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
-
-
 class Smooth(nn.Module):
     """dz/dt = tanh((A + tB)z), and a record of the times it was asked at."""
 

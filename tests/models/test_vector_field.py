@@ -13,15 +13,6 @@ from taunode.models.vector_field import RkhsField, ShlField
 FIELDS = [RkhsField, ShlField]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
-
-
 def make(kind, layers=5, channels=3, hidden=4, zero_init=False, interpolation=Exact):
     torch.manual_seed(1)
     return kind(interpolation(layers), channels, hidden, zero_init).double()
