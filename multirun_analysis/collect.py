@@ -121,7 +121,7 @@ def load(*sweep_dirs: Path | str, where: str | None = None) -> Sweep:
     paths = tuple(dict.fromkeys(map(Path, sweep_dirs)))
     rows: list[dict[str, Any]] = []
     broken: list[tuple[str, str]] = []
-    keys: dict[str, None] = {}
+    shapes: dict[tuple[tuple[str, ...], tuple[str, ...]], None] = {}  # of a row; thousands of runs have a handful
     sources = []
     for path in paths:
         prefix = f"{path}/" if len(paths) > 1 else ""
@@ -134,9 +134,10 @@ def load(*sweep_dirs: Path | str, where: str | None = None) -> Sweep:
             config, rest = found
             # In a row our own words win: `tau` is the label, also where the configuration's group tau is null.
             rows.append({"run": run.name, "path": run.path, "sweep": str(path)} | config | rest)
-            keys |= dict.fromkeys(key for key in config if key not in rest)
+            shapes[tuple(config), tuple(rest)] = None
     if condition is not None:
         rows = _select(rows, condition)
+    keys = dict.fromkeys(key for config_keys, rest_keys in shapes for key in config_keys if key not in rest_keys)
     return Sweep(paths, _table(rows, list(keys)), _broken(broken), sources)
 
 
@@ -181,17 +182,22 @@ def _reason(error: Exception) -> str:
 
 
 def _select(rows: list[dict[str, Any]], condition: Where) -> list[dict[str, Any]]:
-    absent = dict.fromkeys(key for row in rows for key in row)
+    absent = dict.fromkeys(_names(rows))
     return [row for row in rows if condition(absent | row)]
+
+
+def _names(rows: list[dict[str, Any]]) -> list[str]:
+    """The names of all columns, in the order in which they first come."""
+    return list(dict.fromkeys(name for shape in dict.fromkeys(map(tuple, rows)) for name in shape))
 
 
 def _table(rows: list[dict[str, Any]], keys: list[str]) -> pd.DataFrame:
     """The rows as a table: the configuration's columns together, each column with the dtype that its values have."""
     names = dict.fromkeys(["run", "path", "sweep", *keys, "tau", "state", "signature"])
-    names |= dict.fromkeys(name for row in rows for name in row)
+    names |= dict.fromkeys(_names(rows))
     table = pd.DataFrame({name: _column([row.get(name) for row in rows]) for name in names})
     table["tau"] = in_order_of_tau(table)
-    if "arch.depth" in table and "depth" not in table:
+    if "arch.depth" in table and pd.api.types.is_numeric_dtype(table["arch.depth"]) and "depth" not in table:
         depths = pd.Index(sorted(table["arch.depth"].dropna().unique()))
         labels = table["arch.depth"].map({depth: f"{depth:g}" for depth in depths})
         table["depth"] = pd.Categorical(labels, [f"{depth:g}" for depth in depths], ordered=True)

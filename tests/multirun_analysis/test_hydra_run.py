@@ -54,6 +54,13 @@ def test_cells_are_made_of_them(multirun):
     assert sorted(found["mean"]) == [0.5, 10.5]
 
 
+def test_a_depth_in_words_is_a_key_like_any_other(tmp_path):
+    write(tmp_path / "s" / "0", "arch:\n  depth: deep\nseed: 0\n")
+    runs = load(tmp_path / "s").runs
+    assert runs["arch.depth"].tolist() == ["deep"]
+    assert cells(runs)["mean"].tolist() == [30.0]
+
+
 def test_one_run_of_it_and_several_multiruns_are_read_too(multirun, tmp_path):
     one = load(multirun / "2026-01-01" / "12-00-00" / "3")
     assert one.runs["run"].tolist() == ["3"]
