@@ -9,7 +9,7 @@ from harness import attempts, results
 
 from slurm.cluster import TINY, Cluster
 
-SEEDS = (12, 13, 14, 15)  # each waits in its first attempt, after a step
+SEEDS = (12, 13, 14, 15)  # each waits in its first attempt, with a checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -185,7 +185,7 @@ def test_the_killed_worker_of_a_task_is_replaced(cluster):
 
 
 def test_status_logs_why_and_cancel(cluster):
-    command = ("-m", *TINY, "seed=12,13", "tau=one,inverse_sqrt", "hydra.sweep.dir=looked")
+    command = ("-m", *TINY, "seed=12,13,14,15", "hydra.sweep.dir=looked")
     cluster.taunode(*command, "hydra.launcher.array_parallelism=1", TAUNODE_TEST_TRAINING="faults")
     running = cluster.wait(lambda: next((run for run in cluster.runs("looked") if run.checkpoints()), None))
     said = cluster.sweep("status", "looked")
@@ -194,7 +194,7 @@ def test_status_logs_why_and_cancel(cluster):
     assert "attempt 1 on cpu" in cluster.sweep("logs", str(running.path))
     first, second = [str(run.path) for run in cluster.runs("looked")[:2]]
     told = cluster.sweep("why", first, second, code=1)
-    assert told.startswith(("seed:", "tau."))
+    assert told == "seed: 12 13\n"
     follower = cluster.start("logs", "-f", str(running.path), program="taunode-sweep")
     assert "cancelled: looked-" in cluster.sweep("cancel", "looked")
     cluster.wait(lambda: cluster.ended("looked"))
@@ -208,7 +208,7 @@ def test_planning_and_submitting_1000_runs(cluster, record_property):
     """Held in the queue; as many files as the runs need, and a few."""
     began = time.monotonic()
     held = "hydra.launcher.sbatch={hold: true}"
-    command = ("-m", *TINY, "tau=one,inverse_sqrt", "seed=range(0,500)", held, "hydra.sweep.dir=thousand")
+    command = ("-m", *TINY, "seed=range(0,1000)", held, "hydra.sweep.dir=thousand")
     said = cluster.taunode(*command)
     record_property("seconds", time.monotonic() - began)
     print(f"1,000 runs planned and submitted in {time.monotonic() - began:.1f} s")

@@ -13,7 +13,14 @@ import time
 import types
 
 EXCEPTION, EXIT, SEGFAULT, KILLED_ONCE, KILLED_ALWAYS, MEMORY, OOM_TEXT, STUCK = range(1, 9)
-WAITING = {9: 3, 11: 1, 12: 1, 13: 1, 14: 1, 15: 1}  # seed → so many attempts wait for a signal after their first step
+WAITING = {
+    9: 3,
+    11: 1,
+    12: 1,
+    13: 1,
+    14: 1,
+    15: 1,
+}  # seed → so many attempts wait, with a checkpoint
 
 
 def fault(seed, attempt):
@@ -41,13 +48,11 @@ def fault(seed, attempt):
             time.sleep(60)  # a step that is longer than the time limit
 
 
-def waiting(stop):
-    """Like `stop`, but from the second call on only once it is true: training stands still between two steps."""
-    calls = []
+def waiting(stop, run, attempt):
+    """Like `stop`, but with a checkpoint only once it is true: training stands still between two steps."""
 
     def stops():
-        calls.append(None)
-        while len(calls) > 1 and not stop():
+        while attempt in run.checkpoints() and not stop():
             time.sleep(0.02)
         return stop()
 
@@ -65,7 +70,7 @@ def quick():
     def execute(run, attempt, files, runtime, stop, log, screen=None, seat=None):
         import json
 
-        seed = int(run.path.name.partition("seed=")[2].partition("-")[0].partition(",")[0])
+        seed = run.read_config()["seed"]
         fault(seed if os.environ.get("TAUNODE_TEST_BROKEN") else 0, attempt)
         time.sleep(float(os.environ.get("TAUNODE_TEST_SECONDS", "0")))
         with open(os.environ["TAUNODE_TEST_DIARY"], "a") as diary:
@@ -86,7 +91,7 @@ def faulty(module):
         seed = run.read_config()["seed"]
         fault(seed, attempt)
         if attempt <= WAITING.get(seed, 0):
-            stop = waiting(stop)
+            stop = waiting(stop, run, attempt)
         return real(run, attempt, files, runtime, stop, *rest)
 
     module.train = train
