@@ -18,7 +18,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from taunode.errors import BadInput
-from taunode.launch.command_line import named_sweep, options_of, plan_job, plan_multirun, plan_single
+from taunode.launch.command_line import named_sweep, options_of, plan_job, plan_multirun, plan_single, request_of
 from taunode.launch.compose import CONFIG, SHIPPED, Composer, Loader, quoted, search_path
 from taunode.launch.execution import prepare, run_inline
 from taunode.launch.local import check_machine
@@ -131,6 +131,8 @@ def _run(composer: Composer, config_dir: Path | None) -> int:
         plan = plan_single(composer)
     except Refusal as error:
         raise explain(error, composer.typed, _plain_composer(config_dir, []), False) from None
+    if request_of(composer) is not None:
+        raise BadInput("hydra/launcher=slurm sends sweeps, of one run too: add -m")
     check_machine(plan.runtime)
     if options_of(composer).params:
         print("taunode: one run of an experiment that has a grid; -m runs the grid", file=sys.stderr)

@@ -177,3 +177,9 @@ def test_a_plan_shows_resources_arrays_scripts_and_hours(tmp_path, monkeypatch, 
     assert out.count("#!/bin/bash") == 2
     assert "#SBATCH --mem=2G" in out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_single_run_is_not_executed_where_jobs_are_submitted(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert "add -m" in refusal([*TINY, "hydra/launcher=slurm"], capfd)
+    assert list(tmp_path.iterdir()) == []
