@@ -59,6 +59,7 @@ class Cache:
         self.directory = root / "analysis" / f"{name}-{VERSION}"
         self._stamps: dict[str, str] = {}
         self._in_use = False
+        self._readable: set[str] = set()
 
     def rows(self, runs: Sequence["Run"], read: Callable[["Run"], tuple[Any, bool]]) -> Iterator[tuple["Run", Any]]:
         """Each run with what `read` says of it, or once said while nothing has changed."""
@@ -76,9 +77,12 @@ class Cache:
             now = self._stamps[key]
             if now and key in known and known[key][0] == now:
                 stored[key] = known[key]
+                self._readable.add(key)
                 yield run, json.loads(known[key][1])
                 continue
             found, settled = read(run)
+            if not isinstance(found, str):
+                self._readable.add(key)
             if settled and now and (text := _faithful(found)) is not None:
                 stored[key] = (now, text)
                 changed = True
@@ -111,7 +115,8 @@ class Cache:
         kept = table[table["position"] >= 0] if (to_new < 0).any() else table
         parsed.insert(0, "position", np.asarray(new, dtype=np.int32)[parsed.pop("run").cat.codes] if new else [])
         together = _joined(kept, parsed)
-        if new or len(known) != len(keys):
+        # To write all of it takes longer than to read a few runs again; a part of a sweep would lose the rest.
+        if len(keys) == len(self._readable) and (len(new) >= WORTH or not known):
             stamps = ["" if run.name in failed else self._stamps[key] for run, key in zip(runs, keys, strict=True)]
             self._write_epochs(together, keys, stamps)
         together = together.copy(deep=False)

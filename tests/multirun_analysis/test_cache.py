@@ -95,6 +95,31 @@ def test_a_part_of_a_sweep_comes_from_the_same_cache(tmp_path, place, count):
     assert set(part[1]["run"]) == set(part[0]["run"]) == set(part[1]["run"].cat.categories)
 
 
+def test_a_part_of_a_sweep_leaves_the_cache_whole(tmp_path, place, count):
+    runs = ten(tmp_path / "s")
+    both(tmp_path / "s")
+    write_text(runs[0].metrics(1), runs[0].metrics(1).read_text())
+    both(tmp_path / "s", where="arch.depth == 20")
+    count()
+    both(tmp_path / "s")
+    assert count() == (0, 1)
+
+
+def test_few_changed_runs_are_read_each_time_rather_than_all_written(tmp_path, place, count, monkeypatch):
+    runs = ten(tmp_path / "s")
+    both(tmp_path / "s")
+    monkeypatch.setattr(cache, "WORTH", 2)
+    write_text(runs[0].metrics(1), runs[0].metrics(1).read_text())
+    count()
+    both(tmp_path / "s")
+    both(tmp_path / "s")
+    assert count() == (1, 2)
+    write_text(runs[1].metrics(1), runs[1].metrics(1).read_text())
+    first, second = both(tmp_path / "s"), both(tmp_path / "s")
+    assert_same(first, second)
+    assert count() == (1, 2)
+
+
 def test_running_runs_are_looked_at_every_time(tmp_path, place, count):
     write_runs(tmp_path / "s", [configuration(seed=s) for s in range(2)], lambda _: Outcome("running"))
     both(tmp_path / "s")
