@@ -7,6 +7,7 @@ whatever changes a run changes its stamp. A cache that cannot be read or written
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 VERSION = 1  # raised when rows or epochs are stored in another way
 WORTH = 100  # runs; fewer are read in less time than a Parquet file is opened
+MANY = 500  # pieces, which take longer to join than a table to sort
 STAMPED = (".csv", ".jsonl")
 Table = pd.DataFrame
 Broken = list[tuple[str, str]]
@@ -112,9 +114,8 @@ class Cache:
                 to_new[same[key]] = position
         if len(table):
             table["position"] = to_new[table["position"].to_numpy()]
-        kept = table[table["position"] >= 0] if (to_new < 0).any() else table
         parsed.insert(0, "position", np.asarray(new, dtype=np.int32)[parsed.pop("run").cat.codes] if new else [])
-        together = _joined(kept, parsed)
+        together = _joined(table, parsed)
         # To write all of it takes longer than to read a few runs again; a part of a sweep would lose the rest.
         if len(keys) == len(self._readable) and (len(new) >= WORTH or not known):
             stamps = ["" if run.name in failed else self._stamps[key] for run, key in zip(runs, keys, strict=True)]
@@ -167,16 +168,34 @@ class Cache:
             write_aside(self.directory / name, write)
 
 
-def _joined(kept: Table, parsed: Table) -> Table:
-    """Both, in the order of `position`."""
-    if kept.empty or parsed.empty:
-        together = parsed if kept.empty else kept
+def _joined(table: Table, parsed: Table) -> Table:
+    """The rows of both that have a position, in the order of positions.
+
+    Few changed runs cut the table into few pieces, and joining these copies it once; sorting it would copy it twice.
+    """
+    if table.empty or parsed.empty:
+        together = parsed if table.empty else table
+        pieces = [together] if (together["position"].to_numpy() >= 0).all() else _pieces(together, parsed)
     else:
-        together = pd.concat([kept, parsed], ignore_index=True)
+        pieces = [*_pieces(table, parsed), *_pieces(parsed, parsed)]
+    pieces.sort(key=lambda piece: int(piece["position"].iloc[0]) if len(piece) else -1)
+    together = pd.concat(pieces, ignore_index=True) if len(pieces) != 1 else pieces[0].reset_index(drop=True)
     positions = together["position"].to_numpy()
     if (np.diff(positions) < 0).any():
-        together = together.iloc[np.argsort(positions, kind="stable")]
-    return together.reset_index(drop=True)
+        together = together.iloc[np.argsort(positions, kind="stable")].reset_index(drop=True)
+    return together
+
+
+def _pieces(table: Table, parsed: Table) -> list[Table]:
+    """The rows that have a position, cut where a run of `parsed` comes between, and where some have none."""
+    positions = table["position"].to_numpy()
+    cuts = np.unique(parsed["position"].to_numpy())
+    if len(cuts) > MANY:
+        return [table[positions >= 0]]
+    between = np.where(positions >= 0, np.searchsorted(cuts, positions, side="right"), -1)
+    bounds = [0, *(np.flatnonzero(np.diff(between)) + 1), len(table)]
+    found = [table.iloc[a:b] for a, b in itertools.pairwise(bounds) if positions[a] >= 0]
+    return found or [table.iloc[:0]]
 
 
 def _faithful(found: Any) -> str | None:
