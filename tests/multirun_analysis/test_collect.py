@@ -1,6 +1,9 @@
 """The tables of runs: every key with its dtype, and no run lost, however damaged."""
 
 import json
+import os
+import pickle
+import shutil
 
 import pandas as pd
 import pytest
@@ -199,6 +202,22 @@ def test_anchors_and_comments_in_a_configuration_are_yaml_too(tmp_path):
     run.config.write_text("# a comment\n" + text.replace("seed: 0", "seed: &seed 0\nagain: *seed"))
     (row,) = load(tmp_path / "s").runs.to_dict("records")
     assert (row["again"], row["seed"], row["arch.depth"]) == (0, 0, 20)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (os.mkdir, ("exploded",))
+
+
+def test_a_run_being_written_is_not_there_yet_and_no_checkpoint_is_opened(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = next(iter(write_runs(tmp_path / "s", [configuration()])))
+    shutil.copytree(run.path, tmp_path / "s" / "runs" / ".arch.depth=20.0123abcd", symlinks=True)
+    (run.path / "checkpoint.1.pt").write_bytes(pickle.dumps(Bomb()))
+    (run.path / ".metrics.1.csv.0123abcd").write_text("epoch,te")
+    sweep = load(tmp_path / "s")
+    assert (len(sweep.runs), len(sweep.epochs), len(sweep.broken)) == (1, 5, 0)
+    assert not (tmp_path / "exploded").exists()
 
 
 def test_the_package_is_lazy_and_names_what_it_has(grid_sweep):
