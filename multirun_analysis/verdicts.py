@@ -13,7 +13,7 @@ Divergence has lines of its own where ours or theirs diverged: k of n seeds agai
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -28,6 +28,7 @@ from taunode.runs.state import RESULTS, State
 SEEDS = 3  # at least, for a verdict
 ERRORS, POINTS = 2.5, 0.15  # standard errors, percent points
 SIGNIFICANT = 0.05
+SHOWN = 3  # keys
 DIVERGED = "diverged"
 HEADINGS = ("figure", "networks", "value", "ours", "published", "difference", "verdict")
 
@@ -63,19 +64,27 @@ class Line:
     Attributes:
         value: what is compared: a column of the sweep's runs, or `diverged`.
         ours: None where there are no comparable runs.
-        reason: of `not comparable`: the keys, with both values.
+        differing: of `not comparable`: the keys, each with ours and the protocol's value.
     """
 
     number: Number
     value: str
     ours: Ours | None
     verdict: Verdict
-    reason: str = ""
+    differing: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
     @property
     def difference(self) -> float:
         """Ours − published, in percent points; NaN where there is none."""
         return math.nan if self.ours is None or self.value == DIVERGED else self.ours.sample.mean - self.number.mean
+
+    @property
+    def reason(self) -> str:
+        """The keys in which the protocol is another one, those a user chose before what follows from them."""
+        keys = sorted(self.differing, key=lambda key: (key.endswith("._target_"), not key.endswith(".name")))
+        said = [f"{key} {_literal(self.differing[key][0])}, not {_literal(self.differing[key][1])}" for key in keys]
+        more = [f"… ({len(said) - SHOWN} more)"] if len(said) > SHOWN else []
+        return "; ".join([*said[:SHOWN], *more])
 
     def texts(self) -> tuple[str, ...]:
         """What stands below `HEADINGS`."""
@@ -128,9 +137,9 @@ def at(runs: pd.DataFrame, keys: Mapping[str, Any]) -> pd.DataFrame:
 def _line(number: Number, found: pd.DataFrame) -> Line:
     if found.empty:
         return Line(number, number.value, None, _or_reference(number, Verdict.NOT_RUN))
-    comparable, reason = _comparable(number, found)
+    comparable, nearest = _comparable(number, found)
     if comparable.empty:
-        return Line(number, number.value, None, _or_reference(number, Verdict.NOT_COMPARABLE), reason)
+        return Line(number, number.value, None, _or_reference(number, Verdict.NOT_COMPARABLE), nearest)
     ours = _ours(comparable, number.value)
     return Line(number, number.value, ours, _or_reference(number, _judge(ours, number)))
 
@@ -139,14 +148,11 @@ def _or_reference(number: Number, verdict: Verdict) -> Verdict:
     return Verdict.REFERENCE if number.role is Role.REFERENCE else verdict
 
 
-def _comparable(number: Number, found: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The runs that keep the protocol; where none does, the keys of the one that comes nearest, with both values."""
+def _comparable(number: Number, found: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple[Any, Any]]]:
+    """The runs that keep the protocol, and the keys in which the one that comes nearest does not."""
     expected = protocol(number)
     differing = [_differing(run, expected) for run in found.to_dict("records")]
-    comparable = found[[not keys for keys in differing]]
-    nearest = min(differing, key=len)
-    said = [f"{key} {_literal(ours)}, not {_literal(theirs)}" for key, (ours, theirs) in nearest.items()]
-    return comparable, "; ".join(said)
+    return found[[not keys for keys in differing]], min(differing, key=len)
 
 
 def _differing(run: Mapping[Any, Any], expected: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -116,6 +116,16 @@ def test_another_protocol_is_not_comparable_and_the_keys_are_named(tmp_path, cha
     assert (line.verdict, line.reason, line.ours) == (Verdict.NOT_COMPARABLE, reason, None)
 
 
+def test_of_many_keys_the_first_are_said_and_all_are_there(tmp_path):
+    def digits(config):
+        config["dataset"] |= {"_target_": "taunode.data.sets.Digits", "name": "digits", "image_size": 8, "mean": [0.3]}
+
+    line = lines_of(tmp_path, RKHS, errors(2.1, 2.1, 2.1), digits)["final_test_error"]
+    assert line.reason.startswith("dataset.name digits, not mnist; ")
+    assert line.reason.endswith("; … (1 more)")
+    assert line.differing["dataset._target_"] == ("taunode.data.sets.Digits", "taunode.data.sets.Mnist")
+
+
 @pytest.mark.parametrize(
     "change",
     [
