@@ -10,8 +10,10 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from multirun_analysis.cell import keys_of, number_of
 from multirun_analysis.labels import tau_math
 from multirun_analysis.style import TEXT, styled
+from multirun_analysis.telling import telling_keys
 from taunode.errors import BadInput
 
 PANELS = {"final_growth": "RMS(last stage) / RMS(stem)", "final_stem_gradient": "gradient norm at the stem"}
@@ -24,18 +26,27 @@ def growth(runs: pd.DataFrame) -> pd.DataFrame:
     """One row a τ, a number of blocks and a quantity: `n`, `mean` (geometric), `factor` (geometric sd).
 
     Raises:
-        BadInput: the runs are not those of an initialisation.
+        BadInput: the runs are not those of an initialisation; or they differ in more than τ, depth and seed.
     """
     missing = [key for key in NEEDED if key not in runs]
     if missing:
         raise BadInput(f"forward-stability needs runs with schedule=initialisation; they have no {', '.join(missing)}")
     by = ["tau", "tau.exponent", "blocks"]
+    numbers = number_of(runs)
+    mixed = numbers.groupby([runs[key] for key in by], observed=True).nunique()
+    if (mixed > 1).any():
+        keys = ", ".join(key for key in telling_keys(runs, keys_of(runs)) if key not in (*by, "arch.depth"))
+        raise BadInput(f"forward-stability: a point would hold cells that differ in {keys}; choose with --where")
     tables = []
     for quantity in PANELS:
         values = runs[quantity].astype("float64")
         usable = np.isfinite(values) & (values > 0)
         logs = pd.Series(np.log(values.where(usable)), index=runs.index)
-        stats = logs.groupby([runs[key] for key in by]).agg(n="count", mean="mean", factor="std").reset_index()
+        stats = (
+            logs.groupby([runs[key] for key in by], observed=True)
+            .agg(n="count", mean="mean", factor="std")
+            .reset_index()
+        )
         stats[["mean", "factor"]] = np.exp(stats[["mean", "factor"]])
         tables.append(stats[stats["n"] > 0].assign(quantity=quantity))
     table = pd.concat(tables, ignore_index=True)

@@ -46,6 +46,14 @@ def test_infinite_growth_is_left_out_of_the_means_and_counted(runs):
     assert sorted(table["n"]) == [2] + [3] * 39
 
 
+def test_two_norms_at_one_point_are_refused(runs):
+    changed = runs.copy()
+    changed["arch.norm"] = ["batch" if seed else "none" for seed in changed["seed"]]
+    changed.attrs = runs.attrs
+    with pytest.raises(BadInput, match=r"cells that differ in arch.norm; choose with --where"):
+        growth(changed)
+
+
 def test_trained_runs_are_refused_with_what_they_lack(tmp_path):
     with pytest.raises(BadInput, match="schedule=initialisation; they have no final_growth, final_stem_gradient"):
         growth(load(write_runs(tmp_path / "s", [configuration()]).path).runs)
