@@ -17,7 +17,7 @@ import typer
 from taunode.errors import BadInput, run_command
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
     from taunode.launch.selection import Selection
     from taunode.launch.status import Outcome
@@ -108,7 +108,7 @@ def status(
     sys.exit(1 if chosen.broken or any(one.state in BROKEN for one in chosen.runs) else 0)
 
 
-def _overview(sweep: Path, chosen: "Selection", all_runs: bool) -> "tuple[Table, int]":
+def _overview(sweep: Path, chosen: "Selection", all_runs: bool) -> "tuple[Group, int]":
     """The table of a selection, and how many runs are not in it."""
     from taunode.launch.status import counts, table
     from taunode.launch.status import status as look_at

@@ -12,7 +12,7 @@ from rich.table import Table
 from taunode.launch.execution import describe
 from taunode.launch.plan import Plan, PlannedRun
 from taunode.launch.resources import Request, Resources
-from taunode.launch.slurm import Arrays, Wanted, by_resources, max_array_size, split
+from taunode.launch.slurm import Arrays, Wanted, kinds, max_array_size, split
 from taunode.runs.claim import look
 from taunode.runs.directory import SweepDirectory
 from taunode.runs.signature import flatten, scientific
@@ -40,7 +40,8 @@ def print_jobs(made: Plan, request: Request) -> None:
     planned = {run.run.path: run for run in made.new}
     wanted = [Wanted(run.run, request.of(dict(flatten(run.config)))) for run in made.new]
     seconds = _seconds_before(made)
-    for resources, members in by_resources(wanted):
+    for members in kinds(wanted):
+        resources = members[0].resources
         arrays = split(math.ceil(len(members) / share), largest)
         sizes = " + ".join(str(array.tasks) for array in arrays)
         hours = _hours([planned[one.run.path] for one in members], seconds)

@@ -17,6 +17,7 @@ from taunode.launch.status import Outcome, Watch
 from taunode.launch.submission import InSlurm, Submission, sweep_of
 from taunode.runs.claim import look
 from taunode.runs.directory import RunDirectory, SweepDirectory
+from taunode.runs.runtime import Runtime
 from taunode.runs.signature import flatten
 from taunode.runs.state import BROKEN, State, may_start
 
@@ -37,17 +38,19 @@ def choose(
     slurm: InSlurm,
     resources: Callable[[RunDirectory], Resources],
     request: Request,
+    runtime: dict[str, Any],
     again: Callable[[State], bool],
 ) -> Choice:
     """The runs that may be started now.
 
     Args:
         resources: what a run gets unless it has run out of memory.
+        runtime: settings that replace those of the runs' records.
         again: whether a broken run in this state is tried once more.
     """
     wanted, queued, capped = [], 0, []
     for run in runs:
-        _, seen, state = look(run, slurm.queue, run.path.name in slurm.queued)
+        record, seen, state = look(run, slurm.queue, run.path.name in slurm.queued)
         queued += state in ACTIVE
         if state in ACTIVE or not (may_start(state, seen.attempt) or (state in BROKEN and again(state))):
             continue
@@ -60,7 +63,8 @@ def choose(
         if given is None:
             capped.append(run.path.name)
         else:
-            wanted.append(Wanted(run, given, newest))
+            settings = Runtime.from_config(record.runtime | runtime, Path.cwd())
+            wanted.append(Wanted(run, given, settings.to_json(), newest))
     return Choice(wanted, queued, capped)
 
 
@@ -120,12 +124,12 @@ class Slurm:
 
     def choose(self, again: Callable[[State], bool] | None = None) -> Choice:
         slurm = InSlurm.of(sweep_of(self.root))
-        return choose(self._runs, slurm, self._resources, self._request, again or self._again)
+        return choose(self._runs, slurm, self._resources, self._request, self._runtime, again or self._again)
 
     def send(self) -> int:
         """Send what may be started and say so; returns the exit code."""
         chosen = self.choose()
-        sent = submit(self.root, chosen.wanted, self._request, self._runtime) if chosen.wanted else Sent()
+        sent = submit(self.root, chosen.wanted, self._request) if chosen.wanted else Sent()
         self._say(chosen, sent)
         return 1 if sent.refusals or (chosen.capped and not sent.runs) else 0
 
@@ -160,7 +164,7 @@ class Slurm:
                     again = State.OUT_OF_MEMORY.__eq__  # what else failed is tried once a command
                     sent = Sent()
                     if chosen.wanted:
-                        sent = submit(self.root, chosen.wanted, self._request, self._runtime)
+                        sent = submit(self.root, chosen.wanted, self._request)
                     for refusal in sent.refusals:
                         print(f"refused: {refusal}", flush=True)
                     if not sent.runs and not chosen.queued:

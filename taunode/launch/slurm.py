@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,11 @@ PLAIN = re.compile(r"[^A-Za-z0-9._+-]+")
 
 @dataclass(frozen=True)
 class Wanted:
-    """A run to be submitted, and what it gets; `newest` as in `Submission`."""
+    """A run to be submitted, what it gets, and with which runtime settings; `newest` as in `Submission`."""
 
     run: RunDirectory
     resources: Resources
+    runtime: dict[str, Any] = field(default_factory=dict)
     newest: int | None = None
 
 
@@ -143,17 +144,17 @@ def job_name(root: Path) -> str:
     return f"{PLAIN.sub('_', root.name)[:40]}-{uuid.uuid4().hex[:8]}"
 
 
-def by_resources(wanted: Sequence[Wanted]) -> list[tuple[Resources, list[Wanted]]]:
-    """The runs that get the same, in the order in which the first of them was planned."""
-    kinds: list[tuple[Resources, list[Wanted]]] = []
+def kinds(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
+    """The runs in groups that get the same, in the order in which the first of each was planned."""
+    found: list[list[Wanted]] = []
     for one in wanted:
-        for resources, members in kinds:
-            if resources == one.resources:
+        for members in found:
+            if (members[0].resources, members[0].runtime) == (one.resources, one.runtime):
                 members.append(one)
                 break
         else:
-            kinds.append((one.resources, [one]))
-    return kinds
+            found.append([one])
+    return found
 
 
 def split(tasks: int, largest: int) -> list[Array]:
@@ -165,15 +166,11 @@ def submit(
     root: Path,
     wanted: Sequence[Wanted],
     request: Request,
-    runtime: dict[str, Any],
-    said: Callable[[str], object] = print,
 ) -> Sent:
     """Send the runs to Slurm, one array or several for each kind of resources.
 
     Args:
         root: the sweep directory; the runs' directories are there.
-        runtime: settings that replace those of the runs' records.
-        said: takes a line for each array.
 
     Raises:
         BadInput: the sweep directory cannot be written to.
@@ -185,13 +182,13 @@ def submit(
     room = free_submissions(request)
     try:
         sweep.slurm.mkdir(parents=True, exist_ok=True)
-        for resources, members in by_resources(wanted):
+        for members in kinds(wanted):
             submission = Submission(
                 job_name(root),
                 [one.run.path.name for one in members],
                 {one.run.path.name: one.newest for one in members if one.newest is not None},
-                runtime,
-                resources,
+                members[0].runtime,
+                members[0].resources,
                 request.values,
                 options.runs_per_task,
                 options.workers_per_task,

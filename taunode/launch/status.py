@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -120,16 +121,16 @@ def counts(states: Counter[State]) -> Text:
     return Text(", ").join(parts)
 
 
-def table(rows: list[Status], title: str) -> Table:
-    """Runs as a table for a terminal."""
-    made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+def table(rows: list[Status], title: str) -> Group:
+    """Runs as a table for a terminal, below a line that may be longer than the table is wide."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
     made.add_column("run", overflow="fold")
     for name in ("state", "epoch", "test error %", "left", "attempts"):
         made.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
     made.add_column("note", overflow="fold")
     for row in rows:
         made.add_row(*row.row)
-    return made
+    return Group(Text(title, style="italic"), made)
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ class Watch:
         self._due = ended + max(1.0, 20 * (ended - began))
         return changed
 
-    def table(self) -> Table:
+    def table(self) -> Group:
         """Counts, the runs at work, and those that failed."""
         self.look()
         shown = [seen for seen in self._seen.values() if seen.state in BROKEN | {State.RUNNING, State.STALLED}]

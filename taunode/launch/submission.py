@@ -27,14 +27,14 @@ class Array:
 
 @dataclass
 class Submission:
-    """One job array or several, with equal resources.
+    """One job array or several, with equal resources and runtime settings.
 
     Attributes:
         name: of its jobs in Slurm.
         runs: the names of the run directories, in the order in which they are handed out to the tasks.
         newest: the newest attempt of those runs that are tried again, or whose owner has gone: a worker may take
             them if that is still their newest.
-        runtime: settings that replace those of the runs' records.
+        runtime: the settings of all of them: a task need not open the records of runs that others execute.
         launcher: the launcher's options, as typed.
     """
 

@@ -57,13 +57,10 @@ def tasks_of(submission: Submission, sweep: SweepDirectory, number: int) -> list
     """The runs of a submission in the order in which its task of this number tries them."""
     first = number * submission.runs_per_task * submission.workers_per_task
     threads = int(os.environ.get("SLURM_CPUS_PER_TASK", "1")) // submission.workers_per_task
-    tasks = []
-    for name in [*submission.runs[first:], *submission.runs[:first]]:
-        run = sweep.run(name)
-        asked = Runtime(**(run.read_record().runtime | submission.runtime))
-        runtime = replace(asked, threads=asked.threads or max(1, threads))
-        tasks.append(Task(run, runtime, submission.newest.get(name)))
-    return tasks
+    asked = Runtime(**submission.runtime)
+    runtime = replace(asked, threads=asked.threads or max(1, threads))
+    names = [*submission.runs[first:], *submission.runs[:first]]
+    return [Task(sweep.run(name), runtime, submission.newest.get(name)) for name in names]
 
 
 def _team(tasks: list[Task], submission: Submission, until: float) -> int:

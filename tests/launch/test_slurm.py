@@ -9,7 +9,7 @@ from launch.cli import TINY, refusal
 from taunode.errors import BadInput
 from taunode.launch.command import main
 from taunode.launch.resources import Request, Resources, mebibytes, seconds
-from taunode.launch.slurm import Arrays, Wanted, by_resources, job_name, split, words_of_sbatch
+from taunode.launch.slurm import Arrays, Wanted, job_name, kinds, split, words_of_sbatch
 from taunode.launch.submission import Array, Submission
 from taunode.runs.directory import RunDirectory, SweepDirectory
 
@@ -80,7 +80,7 @@ def test_of_each_key_the_last_entry_counts_that_a_run_meets():
 def test_one_array_for_each_kind_of_resources():
     one, two = Resources(), Resources(time=5)
     runs = [Wanted(RunDirectory(str(number)), kind) for number, kind in enumerate((one, two, one, two, two))]
-    assert [(kind, len(members)) for kind, members in by_resources(runs)] == [(one, 2), (two, 3)]
+    assert [(members[0].resources, len(members)) for members in kinds(runs)] == [(one, 2), (two, 3)]
 
 
 @pytest.mark.parametrize(("tasks", "sizes"), [(1, [1]), (50, [50]), (51, [51]), (52, [51, 1]), (120, [51, 51, 18])])
