@@ -27,10 +27,10 @@ PARTS = frozenset({"tau", "solver", "embedding"})  # groups that some networks a
 
 
 @functools.cache
-def allowed_targets() -> frozenset[str]:
-    """Every `_target_` in conf/: adding an option there is what admits a new class."""
+def allowed_targets(group: str = "") -> frozenset[str]:
+    """Every `_target_` in conf/, or in a group of it: adding an option there is what admits a new class."""
     conf = importlib.import_module("taunode.conf")
-    files = Path(conf.__path__[0]).rglob("*.yaml")
+    files = (Path(conf.__path__[0]) / group).rglob("*.yaml")
     return frozenset(
         target
         for file in files
@@ -48,7 +48,8 @@ def check_targets(config: Any, key: str = "") -> None:
         for name, value in config.items():
             where = f"{key}.{name}" if key else str(name)
             if name == "_target_" and not (isinstance(value, str) and value in allowed_targets()):
-                raise BadInput(f"{where}: {value!r} is not allowed; allowed: {nearest(str(value), allowed_targets())}")
+                allowed = allowed_targets(where.partition(".")[0]) or allowed_targets()
+                raise BadInput(f"{where}: {value!r} is not allowed; allowed: {nearest(str(value), allowed)}")
             check_targets(value, where)
     elif isinstance(config, list):
         for index, value in enumerate(config):

@@ -96,7 +96,7 @@ class Thing:
 def thing(monkeypatch: pytest.MonkeyPatch) -> str:
     """The name under which `Thing` may be built."""
     name = f"{Thing.__module__}.Thing"
-    monkeypatch.setattr(build, "allowed_targets", lambda: frozenset({name}))
+    monkeypatch.setattr(build, "allowed_targets", lambda *group: frozenset({name}))
     return name
 
 
