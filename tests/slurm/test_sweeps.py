@@ -173,6 +173,16 @@ def test_a_search_waits_and_gets_the_test_errors(cluster):
     assert set(cluster.states("search").values()) == {"done"}
 
 
+def test_waiting_gives_more_memory_to_what_ran_out_of_it(cluster):
+    """Up to the cap; one of the two runs has enough then."""
+    options = ("hydra.launcher.wait=true", "hydra.launcher.memory_cap=800M", "hydra.sweep.dir=memory")
+    said = cluster.taunode("-m", *TINY, "seed=0,6,7", *options, code=1, TAUNODE_TEST_BROKEN="1", **QUICK)
+    assert "2 done, 1 out_of_memory" in said
+    assert cluster.states("memory") == {"0": "done", "6": "out_of_memory", "7": "done"}
+    had = [attempt["host"]["slurm_mem_per_node"] for attempt in cluster.run("memory", 6).read_record().attempts]
+    assert had == ["400", "800"]
+
+
 def test_the_killed_worker_of_a_task_is_replaced(cluster):
     command = ("-m", *TINY, "seed=0", "hydra.sweep.dir=replaced", "hydra.launcher.workers_per_task=2")
     cluster.taunode(*command, TAUNODE_TEST_SECONDS="8", **QUICK)

@@ -71,7 +71,10 @@ def quick():
         import json
 
         seed = run.read_config()["seed"]
-        fault(seed if os.environ.get("TAUNODE_TEST_BROKEN") else 0, attempt)
+        try:
+            fault(seed if os.environ.get("TAUNODE_TEST_BROKEN") else 0, attempt)
+        except MemoryError:
+            return {"state": "out_of_memory", "end": "MemoryError"}
         time.sleep(float(os.environ.get("TAUNODE_TEST_SECONDS", "0")))
         with open(os.environ["TAUNODE_TEST_DIARY"], "a") as diary:
             array, index = os.environ.get("SLURM_ARRAY_JOB_ID", ""), os.environ.get("SLURM_ARRAY_TASK_ID", "")
