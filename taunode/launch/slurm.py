@@ -128,7 +128,10 @@ def check(root: Path, kinds: Sequence[Resources], request: Request) -> None:
     """
     missing = [name for name in ("sbatch", "srun", "squeue", "scontrol") if shutil.which(name) is None]
     if missing:
-        raise BadInput(f"hydra/launcher=slurm: no {', '.join(missing)} here; submit from a node of the cluster")
+        raise BadInput(
+            f"hydra/launcher=slurm: no {', '.join(missing)} here; submit from a node of the cluster "
+            "(or go on here: taunode-sweep resume --here)"
+        )
     if any(character in str(root) for character in "%\\\n"):
         raise BadInput(f"{root}: Slurm reads %, \\ and line breaks in the paths of its logs in ways of its own")
     with tempfile.TemporaryDirectory() as folder:

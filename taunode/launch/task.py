@@ -7,6 +7,7 @@ SIGUSR2: the runs save themselves, and the job is requeued if it can go on. The 
 failed, so that Slurm says FAILED.
 """
 
+import contextlib
 import math
 import os
 import signal
@@ -99,7 +100,8 @@ def _crew(tasks: list[Task], submission: Submission, until: float) -> list[int]:
     def hear(number: int, frame: object) -> None:
         received.append(number)
         for pid in pids:  # Slurm tells every process, scancel --batch and a person only this one
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, number)
 
     for number in STOPPING:
         signal.signal(number, hear)  # before torch is imported, which takes a while
