@@ -57,7 +57,8 @@ class Sweep:
             configuration (`arch.depth`, `seed`, …; lists as tuples, NA where a run lacks a key), `depth` and `tau`
             (labels, ordered: depth ascending, τ descending), `state` (derived), `signature`, the facts of planning
             (`tau_value`, `blocks`, `parameters`, …), the summary (`final_test_error` in percent, `seconds`, …) and
-            `attempts` (count). `runs.attrs["keys"]` lists the columns of the configuration.
+            `attempts` (count) and `code` (digests of what they ran). `runs.attrs["keys"]` lists the columns of the
+            configuration.
         broken: one row a run that could not be read: `run`, `reason`.
     """
 

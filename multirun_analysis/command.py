@@ -230,7 +230,7 @@ def _console() -> "Console":
 
 
 def _load(sweep: Path, where: str | None, also: list[Path] | None) -> "Sweep":
-    """A sweep with at least one run; says on stderr which runs could not be read."""
+    """A sweep with at least one run; says on stderr which runs could not be read, and whether their code differs."""
     from multirun_analysis.collect import load
 
     loaded = load(sweep, *(also or ()), where=where)
@@ -238,6 +238,13 @@ def _load(sweep: Path, where: str | None, also: list[Path] | None) -> "Sweep":
         print(f"{NAME}: left out run {run}: {reason}", file=sys.stderr)
     if loaded.runs.empty:
         raise BadInput(f"{loaded.path} has no run " + ("that can be read" if where is None else f"with {where}"))
+    digests = (
+        {digest for said in loaded.runs["code"].dropna() for digest in said.split(", ")}
+        if "code" in loaded.runs
+        else set()
+    )
+    if len(digests) > 1:
+        print(f"{NAME}: attempts of these runs ran different code: {', '.join(sorted(digests))}", file=sys.stderr)
     return loaded
 
 

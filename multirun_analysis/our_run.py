@@ -36,6 +36,7 @@ class OurRun:
             **record.facts,
             **(seen.done["summary"] if seen.done is not None else {}),  # none of a result that is being done again
             "attempts": seen.attempts,
+            "code": ", ".join(sorted({attempt["code"] for attempt in record.attempts if "code" in attempt})) or None,
         }
         return read_flat(run.config), rest, state not in (State.RUNNING, State.STALLED)
 

@@ -1,5 +1,6 @@
 """The command line: what it writes, its exit codes, one line for every mistake, and how little `--help` imports."""
 
+import json
 import subprocess
 import sys
 
@@ -200,6 +201,18 @@ def test_two_cells_at_one_place_are_bad_input(tmp_path, call):
         assert "--where 'schedule.epochs == 5'" in err
         assert err.count("\n") == 1
     assert call("table", sweep, "--where", "schedule.epochs == 5")[0] == 0
+
+
+def test_different_code_is_said_on_stderr(tmp_path, call):
+    runs = list(write_runs(tmp_path / "s", [configuration(seed=seed) for seed in range(2)], lambda _: Outcome()))
+    assert call("table", tmp_path / "s")[2] == ""
+    for digest, run in zip(("aaaa", "bbbb"), runs, strict=True):
+        record = json.loads(run.record.read_bytes())
+        record["attempts"][0]["code"] = digest
+        run.record.write_text(json.dumps(record))
+    code, out, err = call("table", tmp_path / "s")
+    assert (code, err) == (0, "multirun-analysis: attempts of these runs ran different code: aaaa, bbbb\n")
+    assert "n=2" in out
 
 
 def test_broken_runs_are_said_on_stderr_and_the_others_are_shown(tmp_path, call):
