@@ -7,6 +7,7 @@ a real package there would show our plugins to every other Hydra application of 
 import importlib
 import sys
 import types
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -87,9 +88,9 @@ class Executor(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self._composer = Composer(hydra_context.config_loader, config)  # type: ignore[arg-type]  # Hydra has one loader
 
+    @abstractmethod
     def execute(self, plan: Plan) -> Outcome | int:
         """How the runs ended; the exit code where that is not waited for, and the user has been told what to type."""
-        raise NotImplementedError
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Hydra's own way: one override list a job, one result a job (the final test error, in percent).
