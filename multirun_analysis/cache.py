@@ -162,9 +162,11 @@ class Cache:
     def _write(self, name: str, content: Any) -> None:
         import pyarrow.parquet as parquet
 
+        def write(file: Any) -> None:
+            parquet.write_table(content, file, compression="lz4", use_dictionary=False)
+
         with contextlib.suppress(OSError):
             self.directory.mkdir(parents=True, exist_ok=True)
-            write = lambda file: parquet.write_table(content, file, compression="lz4", use_dictionary=False)  # noqa: E731
             write_aside(self.directory / name, write)
 
 

@@ -71,7 +71,9 @@ class Member:
         """A connection to the store of all; `hosting` opens it."""
         from torch import distributed as dist
 
-        return dist.TCPStore(self.address, self.port, is_master=hosting, timeout=WAIT, wait_for_workers=False)  # type: ignore[attr-defined]
+        return dist.TCPStore(  # type: ignore[attr-defined]  # as above
+            self.address, self.port, is_master=hosting, timeout=WAIT, wait_for_workers=False
+        )
 
     def runtime(self, asked: Runtime) -> Runtime:
         """As asked; the processors, where nothing else was asked for, shared out to the processes of this machine."""
@@ -86,7 +88,7 @@ class Channel:
         from torch import distributed as dist
 
         self._tcp = member.store(hosting=member.hosts and member.leads)
-        self._store = dist.PrefixStore(member.session, self._tcp)  # type: ignore[attr-defined]
+        self._store = dist.PrefixStore(member.session, self._tcp)  # type: ignore[attr-defined]  # as above
         self.member = member
         self.number = 0
 
@@ -150,7 +152,7 @@ def joined(seat: "Seat | None", device: "torch.device") -> "Iterator[Team]":
         torch.cuda.set_device(device)  # where torch puts what it sends beside the tensors
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
-        store=dist.PrefixStore(f"{member.session} run {seat.number}", member.store()),  # type: ignore[attr-defined]
+        store=dist.PrefixStore(f"{member.session} run {seat.number}", member.store()),  # type: ignore[attr-defined]  # as above
         rank=member.share.rank,
         world_size=member.share.world,
         timeout=WAIT,
