@@ -13,7 +13,7 @@ import tempfile
 import time
 
 GRID = ("arch=resnet20,resnet56,resnet110,resnet110_nobn", "tau=one,inverse_sqrt,inverse_quarter,inverse,constant")
-SWEEP = "from taunode.launch.command import main; main()"
+SWEEP = "from taunode.command.sweep import main; main()"
 
 
 def seconds(*arguments: str, cwd: str) -> tuple[float, float]:

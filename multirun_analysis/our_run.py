@@ -11,8 +11,9 @@ import yaml
 
 from taunode.errors import BadInput
 from taunode.runs.directory import RunDirectory, read_yaml
+from taunode.runs.observe import observe
 from taunode.runs.signature import flatten
-from taunode.runs.state import State, derive, observe
+from taunode.runs.state import State, derive
 
 _loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _block = re.compile(r"^(?=[^\s#-])", re.MULTILINE)  # where a key of the top level begins

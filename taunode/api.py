@@ -24,7 +24,7 @@ def compose(overrides: Sequence[str] = (), config_dir: Path | str | None = None)
     Raises:
         BadInput: something in them is not valid; the message lists what is.
     """
-    from taunode.launch.application import compose_command
+    from taunode.command.taunode import compose_command
 
     composer = compose_command(overrides, Path(config_dir) if config_dir else None, RunMode.RUN)
     return composer.compose(composer.typed)
@@ -38,7 +38,7 @@ def build_model(cfg: DictConfig) -> "nn.Module":
     Raises:
         BadInput: it cannot be built.
     """
-    from taunode.launch.freeze import Freezer
+    from taunode.plan.freeze import Freezer
 
     frozen, _ = Freezer(Path.cwd()).freeze(cfg)
     return build.network(frozen)
@@ -57,7 +57,7 @@ def run(cfg: DictConfig, directory: Path | str) -> dict[str, Any]:
         BadInput: the configuration is not valid, or the directory holds another one, or somebody else runs it.
         RuntimeError: the training failed; the traceback is in the directory's error file.
     """
-    from taunode.launch.execution import run_here
+    from taunode.command.execution import run_here
 
     return run_here(cfg, Path(directory).absolute())
 

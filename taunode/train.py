@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if "--version" in arguments:
         print(f"taunode {version('taunode')}")
         sys.exit(0)
-    from taunode.launch.application import main as run
+    from taunode.command.taunode import main as run
 
     sys.exit(run(arguments))
 

@@ -18,7 +18,8 @@ from typing import Any
 from taunode.runs.directory import RunDirectory
 from taunode.runs.runtime import Runtime
 from taunode.runs.state import State
-from taunode.runs.worker import Task, work
+from taunode.work.assignment import Assignment
+from taunode.work.worker import work
 
 RESULTS = ("metrics.csv", "model.safetensors", "best.safetensors")
 TINY = (
@@ -37,7 +38,7 @@ TINY = (
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a thread that waits leaves the processor to the other workers
 # Forks of a server that has torch imported and no thread of it used, whatever this process has done.
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["pytest", "taunode.runs.execute", "taunode.runs.worker"])
+_context.set_forkserver_preload(["pytest", "taunode.work.attempt", "taunode.work.worker"])
 
 
 def scaled(count: int) -> int:
@@ -54,8 +55,8 @@ def plan(
     """The planned run directories of a sweep over seeds; later overrides replace those of `tiny`."""
     from hydra.types import RunMode  # here, so that workers need not import Hydra
 
-    from taunode.launch.compose import Composer
-    from taunode.launch.plan import plan_sweep
+    from taunode.plan.compose import Composer
+    from taunode.plan.plan import plan_sweep
 
     composer = Composer.for_command([], None, RunMode.RUN)
     jobs = [[*tiny, *overrides, f"seed={seed}"] for seed in range(seeds)]
@@ -125,14 +126,14 @@ def execute(
         fault: called in the worker first, to replace something in it.
         changes: of the runtime.
     """
-    return start(_work, [Task(run, runtime(**changes), newest) for run in runs], fault, also)
+    return start(_work, [Assignment(run, runtime(**changes), newest) for run in runs], fault, also)
 
 
-def _work(tasks: Sequence[Task], fault: Callable[[], object] | None, also: frozenset[State]) -> None:
+def _work(assignments: Sequence[Assignment], fault: Callable[[], object] | None, also: frozenset[State]) -> None:
     os.fsync = lambda descriptor: None  # what a killed process has written is safe in the kernel, and disks are slow
     if fault is not None:
         fault()
-    work(tasks, also)
+    work(assignments, also)
 
 
 def finish(runs: Sequence[RunDirectory], **options: Any) -> None:

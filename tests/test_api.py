@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from cli import environment, tree
 from harness import TINY
-from launch.cli import environment, tree
 from omegaconf import DictConfig
 from safetensors.torch import load_file
 

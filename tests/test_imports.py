@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from launch.cli import environment
+from cli import environment
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,8 +21,8 @@ BELOW: dict[str, tuple[str, ...]] = {
     "taunode.data": ("taunode.orphan",),
     "taunode.training": ("taunode.models", "taunode.data"),
     "taunode.build": ("taunode.models", "taunode.data", "taunode.training"),
-    "taunode.runs": ("taunode.build", "taunode.training", "taunode.models", "taunode.data", "taunode.orphan"),
-    "taunode.launch": (
+    "taunode.runs": ("taunode.build", "taunode.training.checkpoint"),
+    "taunode.work": (
         "taunode.runs",
         "taunode.build",
         "taunode.training",
@@ -30,29 +30,41 @@ BELOW: dict[str, tuple[str, ...]] = {
         "taunode.data",
         "taunode.orphan",
     ),
-    "taunode.api": ("taunode.launch", "taunode.runs", "taunode.build", "taunode.training"),
-    "taunode.train": ("taunode.launch", "taunode.runs"),
+    "taunode.cluster": ("taunode.runs", "taunode.build"),
+    "taunode.cluster.task": ("taunode.cluster", "taunode.work", "taunode.runs"),
+    "taunode.plan": ("taunode.runs", "taunode.build", "taunode.training", "taunode.models"),
+    "taunode.show": ("taunode.plan", "taunode.cluster", "taunode.runs"),
+    "taunode.command": (
+        "taunode.show",
+        "taunode.plan",
+        "taunode.cluster",
+        "taunode.work",
+        "taunode.runs",
+        "taunode.build",
+        "taunode.training",
+        "taunode.data",
+    ),
+    "taunode.launch": ("taunode.cluster.task",),
+    "taunode.api": ("taunode.command", "taunode.plan", "taunode.runs", "taunode.build"),
+    "taunode.train": ("taunode.command",),
     "taunode": ("taunode.api",),
     "multirun_analysis": (
         "taunode.runs.directory",
+        "taunode.runs.observe",
         "taunode.runs.state",
         "taunode.runs.where",
         "taunode.runs.signature",
     ),
 }
-HYDRA = ("taunode.launch", "taunode.train", "taunode.api")
+HYDRA = ("taunode.plan", "taunode.show", "taunode.command", "taunode.train", "taunode.api")
 LIGHT = (
     "errors",
     "orphan",
     "build",
     "data.sets",
     "data.imagenet",
-    "runs.directory",
-    "runs.state",
-    "runs.where",
-    "runs.signature",
-    "runs.claim",
 )
+ROOMS = [["taunode", name] for name in ("runs", "work", "cluster", "plan", "show", "command", "launch")]
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -114,14 +126,21 @@ def modules_after(imports: list[str]) -> set[str]:
 
 
 def test_light_modules_load_no_torch():
-    launch = [name for name in MODULES if within(name, "taunode.launch")]
-    light = ["taunode", "taunode.train", "taunode.runs.worker", *(f"taunode.{name}" for name in LIGHT), *launch]
+    heavy = ("taunode.work.attempt", "taunode.work.embedding")  # what executes a run
+    rooms = [name for name in MODULES if name.split(".")[0:2] in ROOMS and name not in heavy]
+    light = ["taunode", "taunode.train", *(f"taunode.{name}" for name in LIGHT), *rooms]
     assert not {"torch", "torchvision", "sklearn", "scipy"} & modules_after(light)
 
 
-def test_what_lies_below_the_launcher_loads_no_hydra():
-    below = [name for name in MODULES if within(name, "taunode.runs") or within(name, "taunode.training")]
-    assert not {"hydra", "omegaconf"} & modules_after([*below, "taunode.build", "taunode.data.sets"])
+def test_what_executes_runs_loads_no_hydra():
+    below = [name for name in MODULES if within(name, "taunode") and not any(within(name, part) for part in HYDRA)]
+    assert not {"hydra", "omegaconf"} & modules_after([name for name in below if name != "taunode"])
+
+
+def test_a_node_loads_neither_the_launcher_nor_what_it_shows():
+    loaded = modules_after(["taunode.cluster.task", "taunode.work.attempt", "taunode.work.follower"])
+    assert not {"rich", "typer", "submitit", "hydra"} & loaded
+    assert not [name for name in loaded if name.startswith(("taunode.command", "taunode.show", "taunode.plan"))]
 
 
 def test_the_analysis_loads_neither_torch_nor_hydra():

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from launch.cli import TINY
+from cli import TINY
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from launch.cli import TINY, environment, record, start, taunode, tree
-from launch.test_sweep import RUN_FILES
+from cli import TINY, environment, record, start, taunode, tree
+from command.test_sweep import RUN_FILES
 
 from taunode.train import help_text, main
 
@@ -48,8 +48,8 @@ def test_help_shows_eight_examples():
         "from taunode.train import main; main(['--help'])",
         "from taunode.train import main; main(['-m', 'seed=0,1', '-h'])",
         "from taunode.train import main; main(['--version'])",
-        "import sys; sys.argv[1:] = ['--help']; from taunode.launch.command import main; main()",
-        "import sys; sys.argv[1:] = ['status', '--help']; from taunode.launch.command import main; main()",
+        "import sys; sys.argv[1:] = ['--help']; from taunode.command.sweep import main; main()",
+        "import sys; sys.argv[1:] = ['status', '--help']; from taunode.command.sweep import main; main()",
         "import sys; sys.argv[1:] = ['--help']; from multirun_analysis.command import main; main()",
     ],
 )

@@ -9,25 +9,14 @@ process has provably gone. The end is `done`, linked once, which names the attem
 import contextlib
 import json
 import os
-import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from taunode.runs.directory import Record, RunDirectory, link_once, write_json
-from taunode.runs.slurm import Queue
-from taunode.runs.state import (
-    RESULTS,
-    SIGNALS_IN_A_ROW,
-    Observation,
-    State,
-    derive,
-    fingerprint,
-    identity,
-    killed_in_a_row,
-    may_start,
-    observe,
-)
+from taunode.runs.directory import RunDirectory, link_once, write_json
+from taunode.runs.observe import earlier_attempts, fingerprint, look
+from taunode.runs.owner import identity
+from taunode.runs.state import RESULTS, SIGNALS_IN_A_ROW, State, killed_in_a_row, may_start
 
 
 class LostClaim(Exception):  # noqa: N818 -- not an error: the run is in other hands
@@ -36,31 +25,6 @@ class LostClaim(Exception):  # noqa: N818 -- not an error: the run is in other h
 
 def now() -> str:
     return datetime.now(UTC).astimezone().isoformat(timespec="seconds")
-
-
-def server_time(run: RunDirectory) -> float:
-    """The file server's clock, which is not this host's."""
-    touched = run.path / f".clock.{uuid.uuid4().hex[:8]}"
-    touched.touch()
-    try:
-        return touched.stat().st_mtime
-    finally:
-        touched.unlink()
-
-
-def look(run: RunDirectory, queue: Queue | None = None, queued: bool = False) -> tuple[Record, Observation, State]:
-    """A run's record, what its directory shows, and the state that follows.
-
-    Args:
-        queue: of the sweep's jobs, where somebody has asked Slurm.
-        queued: a job that waits or works has been submitted for the run.
-    """
-    record = run.read_record()
-    seen = observe(run, record, queue=queue)
-    if derive(seen) in (State.RUNNING, State.STALLED):
-        with contextlib.suppress(OSError):  # who may only read has no better clock than this host's
-            seen = observe(run, record, server_time(run), queue)
-    return record, seen, derive(seen, queued)
 
 
 @dataclass
@@ -143,12 +107,6 @@ def named(run: RunDirectory) -> int:
     if run.done.exists():
         return int(json.loads(run.done.read_bytes())["attempt"])
     return run.attempts()
-
-
-def earlier_attempts(run: RunDirectory, record: Record, attempts: int) -> list[dict[str, Any]]:
-    """The records of attempts 1 … `attempts`: from run.json, or from the claims where it is behind."""
-    known = {attempt["attempt"]: attempt for attempt in record.attempts if "state" in attempt}
-    return [known.get(number) or json.loads(run.claim(number).read_bytes()) for number in range(1, attempts + 1)]
 
 
 def take(

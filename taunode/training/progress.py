@@ -1,12 +1,9 @@
-"""How far a training is, for the person who watches it: plain lines, or a bar on a terminal."""
+"""How far a training is, for the person who watches it: plain lines; a bar on a terminal is in `bar`."""
 
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, TextIO
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
 from taunode.training.metrics import Means
 
@@ -83,37 +80,6 @@ def _result(name: str, row: dict[str, Any]) -> str:
     return text if top5 is None else f"{text} top-5 {top5:.2f} %"
 
 
-class Bar(Report):
-    """A progress bar over all epochs: epoch, loss, error, images/s, time left."""
-
-    def __init__(self, console: Console, epochs: int, title: str) -> None:
-        super().__init__(epochs)
-        self._test, self._drawn = "", 0.0
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[text]}"))
-        self._bar = Progress(*columns, console=console, auto_refresh=False)  # drawn here, by no thread of its own
-        self._task = self._bar.add_task(title, total=epochs, text="")
-        self._bar.start()
-
-    def step(self, epoch: int, fraction: float, rate: float, means: Means) -> None:
-        done = epoch + fraction
-        left = self.left(done)
-        if time.monotonic() - self._drawn > 0.2:
-            self._drawn = time.monotonic()
-            now = means.read()
-            text = f"epoch {epoch + 1}/{self.epochs}  loss {now['loss']:.3f}  error {now['error']:.2f} %{self._test}"
-            self._bar.update(self._task, completed=done, text=f"{text}  {rate:.0f} images/s  {left}")
-            self._bar.refresh()
-
-    def epoch(self, row: dict[str, Any], rate: float) -> None:
-        self._test = f"  test error {row['test_error']:.2f} %"
-        self._bar.update(self._task, completed=row["epoch"])
-        self._bar.refresh()
-
-    def close(self) -> None:
-        super().close()
-        self._bar.stop()
-
-
 class Quiet(Report):
     """Says nothing: of several processes that train together, one speaks."""
 
@@ -147,7 +113,12 @@ class Several(Report):
 def reports(log: TextIO, screen: TextIO | None, epochs: int, title: str) -> Report:
     """Lines in the log; and for a person who watches, a bar on a terminal, or the same lines elsewhere."""
     made: list[Report] = [Lines(log, epochs)]
-    if screen is not None:
-        console = Console(file=screen)
-        made.append(Bar(console, epochs, title) if console.is_terminal else Lines(screen, epochs))
+    if screen is not None and screen.isatty():
+        from rich.console import Console  # which nobody else needs
+
+        from taunode.training.bar import Bar
+
+        made.append(Bar(Console(file=screen), epochs, title))
+    elif screen is not None:
+        made.append(Lines(screen, epochs))
     return Several(made, epochs)

@@ -62,7 +62,7 @@ def measure(network: TauResNet, images: Tensor, readout: Tensor) -> Stability:
     return Stability(sizes[last] / sizes[network.stem], gradient.double().norm().item())
 
 
-def look(
+def measure_run(
     network: Network,
     schedule: Initialisation,
     data: Mapping[str, Any],

@@ -9,10 +9,10 @@ import pytest
 from hydra.types import RunMode
 from PIL import Image
 
-from taunode.launch.application import compose_command
-from taunode.launch.command_line import plan_multirun
-from taunode.launch.plan import Plan
-from taunode.launch.plugins import register
+from taunode.command.plugins import register
+from taunode.command.taunode import compose_command
+from taunode.plan.command_line import plan_multirun
+from taunode.plan.plan import Plan
 
 CONF = Path(__file__).parents[2] / "conf" / "experiment"
 RUNS = {

@@ -13,7 +13,7 @@ from statistics import fmean, linear_regression, stdev
 from typing import Any
 
 import pytest
-from launch.cli import taunode
+from cli import taunode
 
 from taunode.runs.directory import SweepDirectory
 from taunode.runs.signature import flatten

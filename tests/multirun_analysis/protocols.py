@@ -13,10 +13,10 @@ from omegaconf import OmegaConf
 import multirun_analysis
 from multirun_analysis.published import published
 from taunode import build
-from taunode.launch.command_line import options_of
-from taunode.launch.compose import Composer
-from taunode.launch.grid import grid
-from taunode.launch.plugins import register
+from taunode.command.plugins import register
+from taunode.plan.command_line import options_of
+from taunode.plan.compose import Composer
+from taunode.plan.grid import grid
 from taunode.runs.directory import to_yaml
 from taunode.runs.signature import scientific
 from taunode.runs.where import Where

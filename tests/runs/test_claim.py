@@ -10,11 +10,11 @@ import pytest
 import torch
 from harness import start, wait_until
 
-from taunode.runs import claim as claims
+from taunode.runs import observe
 from taunode.runs.claim import Claim, LostClaim, fingerprint, look, take
 from taunode.runs.directory import Record, RunDirectory, write_json
-from taunode.runs.execute import AttemptFiles
 from taunode.runs.state import BROKEN, State
+from taunode.work.attempt import AttemptFiles
 
 PROCESSES = 8
 SUMMARY = {"epochs": 1, "final_test_error": 50.0}
@@ -182,7 +182,7 @@ def test_who_may_only_read_can_look(run: RunDirectory, monkeypatch: pytest.Monke
     def refused(run: RunDirectory) -> float:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(claims, "server_time", refused)
+    monkeypatch.setattr(observe, "server_time", refused)
     assert look(run)[2] is State.RUNNING
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from hydra.types import RunMode
 
-from taunode.launch.compose import Composer
-from taunode.launch.freeze import Freezer
+from taunode.plan.compose import Composer
+from taunode.plan.freeze import Freezer
 from taunode.runs.signature import UNSIGNED, differences, flatten, scientific, signature
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from taunode.runs.state import Observation, State, derive, identity, is_gone, killed_in_a_row, may_start
+from taunode.runs.owner import identity, is_gone
+from taunode.runs.state import Observation, State, derive, killed_in_a_row, may_start
 
 STORED = ["planned", "preempted", "timeout", "failed", "out_of_memory", "cancelled"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from slurm.rig import Rig
-from taunode.launch.submission import InSlurm, sweep_of
+from taunode.cluster.submission import InSlurm, sweep_of
 from taunode.runs.claim import look
 from taunode.runs.directory import RunDirectory, SweepDirectory
 
@@ -61,7 +61,7 @@ class Cluster:
     def start(self, *arguments: str, program: str = "taunode.train", **changes: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", program, *arguments]
         if program == "taunode-sweep":
-            command = [sys.executable, "-c", "from taunode.launch.command import main; main()", *arguments]
+            command = [sys.executable, "-c", "from taunode.command.sweep import main; main()", *arguments]
         return subprocess.Popen(
             command,
             cwd=self.folder,

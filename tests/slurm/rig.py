@@ -271,7 +271,7 @@ class Rig:
 
     def tasks(self, job: str) -> list[int]:
         """The processes of a job (its raw number) but its batch script and srun."""
-        return [pid for pid in self._processes(f"SLURM_JOB_ID={job}") if b"taunode.launch" in _command(pid)]
+        return [pid for pid in self._processes(f"SLURM_JOB_ID={job}") if b"taunode.cluster" in _command(pid)]
 
     def _processes(self, mark: str) -> Iterator[int]:
         """Processes of this cluster that were started with a variable that begins so."""

@@ -7,8 +7,9 @@ import torch
 from rich.console import Console
 
 from taunode.training import progress
+from taunode.training.bar import Bar
 from taunode.training.metrics import Means
-from taunode.training.progress import Bar, Lines, duration, reports
+from taunode.training.progress import Lines, duration, reports
 
 ROW = {
     "epoch": 2,

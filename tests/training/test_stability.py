@@ -10,7 +10,7 @@ import torch
 from taunode.models.resnet import CifarResNet
 from taunode.models.tau import PowerLaw
 from taunode.training.schedule import Initialisation
-from taunode.training.stability import look, measure
+from taunode.training.stability import measure, measure_run
 from training.small import Memory
 
 DATA = {"channels": 3, "image_size": 8, "classes": 5}
@@ -53,7 +53,7 @@ def test_it_is_what_the_layers_one_by_one_give() -> None:
 
 def looked(net: CifarResNet, seed: int = 0, precision: Any = "fp64") -> tuple[dict[str, Any], Memory]:
     files = Memory()
-    return look(net, Initialisation(batch_size=4), DATA, seed, precision, CPU, files), files
+    return measure_run(net, Initialisation(batch_size=4), DATA, seed, precision, CPU, files), files
 
 
 def test_a_run_is_one_row_before_the_first_epoch() -> None:

@@ -60,14 +60,14 @@ def waiting(stop, run, attempt):
 
 
 def quick():
-    """A stand-in for taunode.runs.execute: writes a line of metrics, and is done."""
-    module = types.ModuleType("taunode.runs.execute")
+    """A stand-in for taunode.work.attempt: writes a line of metrics, and is done."""
+    module = types.ModuleType("taunode.work.attempt")
 
     class AttemptFiles:
         def __init__(self, claim):
             self.claim = claim
 
-    def execute(run, attempt, files, runtime, stop, log, screen=None, seat=None):
+    def execute(run, attempt, files, runtime, stop, log, screen=None, member=None):
         import json
 
         seed = run.read_config()["seed"]
@@ -84,7 +84,7 @@ def quick():
         return {"state": "done", "end": "finished", "summary": {"epochs": 1, "final_test_error": 0.5}}
 
     module.AttemptFiles, module.execute = AttemptFiles, execute
-    sys.modules["taunode.runs.execute"] = module
+    sys.modules["taunode.work.attempt"] = module
 
 
 def faulty(module):
@@ -101,10 +101,10 @@ def faulty(module):
 
 
 class _AfterImport(importlib.abc.MetaPathFinder):
-    """Changes taunode.runs.execute as soon as it has been imported."""
+    """Changes taunode.work.attempt as soon as it has been imported."""
 
     def find_spec(self, name, path, target=None):
-        if name != "taunode.runs.execute":
+        if name != "taunode.work.attempt":
             return None
         sys.meta_path.remove(self)
         spec = importlib.machinery.PathFinder.find_spec(name, path)

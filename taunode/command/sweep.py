@@ -1,0 +1,290 @@
+"""The command `taunode-sweep`: plan a sweep, see how it stands, go on with it.
+
+Hydra, torch and rich's tables are imported when a command needs them, so that `--help` and completion answer at once.
+"""
+
+import json
+import os
+import shlex
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from taunode.errors import BadInput, run_command
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from taunode.runs.state import State
+    from taunode.show.selection import Selection
+    from taunode.show.status import Outcome
+
+NAME = "taunode-sweep"
+
+SweepArgument = Annotated[Path, typer.Argument(help="A sweep directory, or the directory of one run.", metavar="SWEEP")]
+RunArgument = Annotated[Path, typer.Argument(help="A run's directory.", metavar="RUN")]
+OnlyOption = Annotated[
+    str | None, typer.Option(help="Only runs in these states, with commas: failed,timeout.", metavar="STATES")
+]
+WhereOption = Annotated[
+    str | None,
+    typer.Option(help="Only runs that meet it: 'arch.depth >= 56 and state == \"failed\"'.", metavar="CONDITION"),
+]
+
+
+def plan(
+    overrides: Annotated[
+        list[str], typer.Argument(help="What `taunode -m` takes: group=option, key=value, key=a,b,c.")
+    ],
+    dry_run: Annotated[bool, typer.Option(help="Only print the runs; on Slurm the jobs, too.")] = False,
+    config_dir: Annotated[Path | None, typer.Option(help="Your own options beside the shipped ones.")] = None,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Keep runs made before conf/ changed.")] = False,
+    new: Annotated[bool, typer.Option("--new", help="Plan them anew beside the old ones.")] = False,
+    multirun: Annotated[
+        bool, typer.Option("-m", "--multirun", help="Understood; a plan is always of a sweep.")
+    ] = False,
+) -> None:
+    """Check every run of a sweep, then write the run directories that are missing. Starts nothing.
+
+    Example: taunode-sweep plan --dry-run experiment=digits_depth_tau seed=0,1,2
+    """
+    from hydra.types import RunMode
+
+    from taunode.command.execution import prepare
+    from taunode.command.slurm import request_of
+    from taunode.command.taunode import compose_command
+    from taunode.plan.command_line import plan_multirun
+    from taunode.plan.compose import quoted
+    from taunode.show.preview import print_jobs, print_plan
+
+    flags = [f"hydra.sweeper.{name}=true" for name, given in (("adopt", adopt), ("new", new)) if given]
+    composer = compose_command([*map(quoted, overrides), *flags], config_dir, RunMode.MULTIRUN)
+    made = plan_multirun(composer, composer.typed)
+    shown = Path(os.path.relpath(made.root))
+    request = request_of(composer)
+    if dry_run:
+        print_plan(made, f"{shown}: {len(made.new)} of {len(made.runs)} runs are new")
+        if request is not None:
+            print_jobs(made, request)
+        return
+    prepare(made)
+    print(f"{shown}: {len(made.new)} runs planned, {len(made.runs) - len(made.new)} were there")
+    again = f"taunode -m {shlex.join(overrides)}" if request is not None else f"taunode-sweep resume {shown}"
+    print(f"start:  {again}")
+
+
+def status(
+    sweep: SweepArgument,
+    where: WhereOption = None,
+    all_runs: Annotated[bool, typer.Option("--all", help="A line for every run, however many.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until nothing is at work.")] = False,
+) -> None:
+    """How the runs of a sweep stand. Exit code 1 if one failed or cannot be read."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from taunode.runs.state import BROKEN
+    from taunode.show.logs import AT_WORK
+    from taunode.show.selection import select
+
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    chosen = select(sweep, where)
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while watch and any(one.state in AT_WORK for one in chosen.runs):
+            began = time.monotonic()
+            live.update(_overview(sweep, chosen, False)[0], refresh=True)
+            chosen = select(sweep, where)
+            time.sleep(max(1.0, 20 * (time.monotonic() - began)))
+    table, left_out = _overview(sweep, chosen, all_runs)
+    console.print(table)
+    if left_out:
+        print(f"{left_out} more: --all")
+    for name, reason in chosen.broken:
+        print(f"{NAME}: {name} cannot be read: {reason}", file=sys.stderr)
+    _warn_of_code(chosen)
+    sys.exit(1 if chosen.broken or any(one.state in BROKEN for one in chosen.runs) else 0)
+
+
+def _overview(sweep: Path, chosen: "Selection", all_runs: bool) -> "tuple[Group, int]":
+    """The table of a selection, and how many runs are not in it."""
+    from taunode.runs.state import RESULTS
+    from taunode.show.status import counts, table
+    from taunode.show.status import status as look_at
+
+    runs = chosen.runs
+    shown = runs if all_runs or len(runs) <= 40 else [one for one in runs if one.state not in RESULTS][:40]
+    rows = [look_at(one.run, chosen.slurm) for one in shown]
+    title = f"{sweep}: {counts(Counter(one.state for one in runs)).plain or 'no runs'}"
+    return table(rows, title), len(runs) - len(shown)
+
+
+def _warn_of_code(chosen: "Selection") -> None:
+    """Say so when attempts of one sweep ran different code."""
+    digests: dict[str, str] = {}
+    for one in chosen.runs:
+        for attempt in one.record.attempts:
+            if "code" in attempt:
+                digests.setdefault(attempt["code"], one.record.name)
+    if len(digests) > 1:
+        told = ", ".join(f"{digest} ({name})" for digest, name in digests.items())
+        print(f"{NAME}: attempts of this sweep ran different code: {told}", file=sys.stderr)
+
+
+def resume(
+    sweep: SweepArgument,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(help="Settings to change: runtime.data_root=DIR, on Slurm hydra.launcher.time=240 …"),
+    ] = None,
+    only: OnlyOption = None,
+    where: WhereOption = None,
+    workers: Annotated[
+        int | None, typer.Option(help="On this machine: worker processes; one a GPU, or a processor, when unsaid.")
+    ] = None,
+    here: Annotated[bool, typer.Option("--here", help="On this machine, though the sweep was sent to Slurm.")] = False,
+) -> None:
+    """Go on with a sweep where it was started, here or on Slurm: what is planned or was cut off, and what failed.
+
+    Done and diverged runs are left alone (see taunode --again). What ran out of memory on Slurm gets more.
+    """
+    from taunode.cluster.submission import sweep_of
+    from taunode.command.slurm import Sender, last_request
+    from taunode.command.taunode import finish
+    from taunode.runs.state import BROKEN
+
+    changes = _changes(overrides or [])
+    chosen = _chosen(sweep, where, only)
+    if here or (workers is not None) or not (sweep_of(sweep).submissions() or changes["hydra.launcher"]):
+        if changes["hydra.launcher"]:
+            raise BadInput(f"hydra.launcher settings are of jobs; {sweep} goes on here")
+        sys.exit(finish(_execute(sweep, chosen, changes["runtime"], workers, also=BROKEN)))
+    request = last_request(sweep_of(sweep), changes["hydra.launcher"])
+    runs = [one.run for one in chosen.runs]
+    sender = Sender(sweep_of(sweep).path, runs, request, changes["runtime"], again=lambda state: True)
+    sender.check()
+    sys.exit(finish(sender.wait()) if request.options.wait else sender.send())
+
+
+def worker(
+    sweep: SweepArgument,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Runtime settings to change: runtime.device=cpu …")
+    ] = None,
+    only: OnlyOption = None,
+    where: WhereOption = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes; one a GPU, or a processor, when unsaid.")
+    ] = None,
+) -> None:
+    """Help with a sweep from this machine: take runs that are planned or queued, until none is left.
+
+    Any number of workers, jobs and commands may do so at a time: each run is executed once.
+    """
+    from taunode.command.taunode import finish
+
+    changes = _changes(overrides or [])
+    if changes["hydra.launcher"]:
+        raise BadInput("hydra.launcher settings are of jobs; a worker works here")
+    sys.exit(finish(_execute(sweep, _chosen(sweep, where, only), changes["runtime"], workers)))
+
+
+def logs(
+    run: RunArgument,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Also what is added, until the run ends.")] = False,
+) -> None:
+    """What the newest attempt at a run has printed."""
+    from taunode.show.logs import print_log
+    from taunode.show.selection import one_run
+
+    print_log(one_run(run), follow)
+
+
+def why(first: RunArgument, second: RunArgument) -> None:
+    """The keys in which two runs differ. Exit code 1 if there are any."""
+    from taunode.runs.signature import differences
+    from taunode.show.selection import one_run
+
+    found = differences(one_run(first).read_config(), one_run(second).read_config())
+    for key, (one, other) in found.items():
+        print(f"{key}: {json.dumps(one)} {json.dumps(other)}")
+    if not found:
+        print("the same run")
+    sys.exit(1 if found else 0)
+
+
+def cancel(sweep: SweepArgument, where: WhereOption = None, only: OnlyOption = None) -> None:
+    """Stop a sweep's jobs in Slurm; runs at work save themselves, and `resume` goes on with them."""
+    from taunode.command.cancel import cancel as stop
+    from taunode.runs.directory import RunDirectory
+    from taunode.show.selection import select
+
+    everything = where is None and only is None and not RunDirectory(sweep).record.exists()
+    stopped = stop(sweep, select(sweep, where, only), everything)
+    print(f"cancelled: {', '.join(stopped)}" if stopped else f"{sweep}: nothing of it is in Slurm's queue")
+
+
+def _chosen(sweep: Path, where: str | None, only: str | None) -> "Selection":
+    """The runs a command shall go on with; says which cannot be read.
+
+    Raises:
+        BadInput: there are none.
+    """
+    from taunode.show.selection import select
+
+    chosen = select(sweep, where, only)
+    for name, reason in chosen.broken:
+        print(f"{NAME}: left out {name}: {reason}", file=sys.stderr)
+    if not chosen.runs:
+        counts = Counter(one.state for one in select(sweep).runs)
+        there = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no runs"
+        wanted = " and ".join(text for text in (only, where) if text is not None)
+        raise BadInput(f"{sweep}: no run is {wanted}; there are {there}" if wanted else f"{sweep}: {there}")
+    return chosen
+
+
+def _execute(
+    sweep: Path,
+    chosen: "Selection",
+    changes: dict[str, Any],
+    workers: int | None,
+    also: "frozenset[State]" = frozenset(),
+) -> "Outcome":
+    """Execute on this machine what may be started of the chosen runs; broken ones only in states of `also`."""
+    from taunode.command.local import run_locally
+    from taunode.runs.runtime import Runtime
+    from taunode.work.assignment import Assignment
+
+    assignments = [
+        Assignment(one.run, Runtime.from_config(one.record.runtime | changes, Path.cwd()), one.seen.attempts)
+        for one in chosen.runs
+    ]
+    return run_locally(assignments, sweep, workers, also=also)
+
+
+def _changes(overrides: list[str]) -> dict[str, dict[str, Any]]:
+    """What changes when a sweep goes on: of `runtime`, and of `hydra.launcher`."""
+    import yaml
+
+    changes: dict[str, dict[str, Any]] = {"runtime": {}, "hydra.launcher": {}}
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        group, _, name = key.rpartition(".")
+        if not equals or group not in changes:
+            raise BadInput(
+                f"{text}: only settings of how runs are executed can change when a sweep goes on: runtime.KEY=VALUE, "
+                "hydra.launcher.KEY=VALUE"
+            )
+        changes[group][name] = yaml.safe_load(value)
+    return changes
+
+
+def main() -> None:
+    """The entry point."""
+    app = typer.Typer(help="Sweeps: plan them, see how they stand, go on with them.", pretty_exceptions_enable=False)
+    for command in (plan, status, logs, resume, worker, cancel, why):
+        app.command()(command)
+    run_command(app, NAME)

@@ -1,0 +1,91 @@
+"""What a plan would do: its runs, and on Slurm the resources, arrays, batch scripts and hours."""
+
+import json
+import math
+import sys
+from collections import defaultdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from taunode.cluster.resources import Request, Resources
+from taunode.cluster.submit import Arrays, Wanted, kinds, max_array_size, split
+from taunode.plan.plan import Plan, PlannedRun
+from taunode.runs.directory import SweepDirectory
+from taunode.runs.observe import look
+from taunode.runs.signature import flatten, scientific
+from taunode.runs.state import State
+
+
+def print_plan(made: Plan, title: str) -> None:
+    """A line a run: τ's value, L, parameters."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in ("run", "", "τ", "value", "L", "parameters"):
+        table.add_column(name, justify="left" if name in ("run", "", "τ") else "right")
+    for row in _rows(made):
+        value = f"{row['tau_value']:.6g}" if "tau_value" in row else ""
+        is_new = "new" if row["new"] else "exists"
+        counts = [str(row.get("blocks", "")), f"{row['parameters']:,}"]
+        table.add_row(row["run"], is_new, row.get("tau", ""), value, *counts)
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+
+
+def _rows(plan: Plan) -> list[dict[str, Any]]:
+    """A row a run: name, whether it exists, τ's value, L, parameters."""
+    return [
+        {
+            "run": planned.run.path.name,
+            "new": not planned.exists,
+            **(planned.facts or planned.run.read_record().facts),
+        }
+        for planned in plan.runs
+    ]
+
+
+def print_jobs(made: Plan, request: Request) -> None:
+    """For each kind of resources what it is, its arrays, the hours, and the batch script of its first array."""
+    sweep = SweepDirectory(made.root)
+    share = request.options.runs_per_task * request.options.workers_per_task
+    largest = request.options.max_array_size or max_array_size() or 1001
+    planned = {run.run.path: run for run in made.new}
+    wanted = [Wanted(run.run, request.of(dict(flatten(run.config)))) for run in made.new]
+    seconds = _seconds_before(made)
+    for members in kinds(wanted):
+        resources = members[0].resources
+        arrays = split(math.ceil(len(members) / share), largest)
+        sizes = " + ".join(str(array.tasks) for array in arrays)
+        hours = _hours([planned[one.run.path] for one in members], seconds)
+        print(f"\n{len(members)} runs: {_told(resources)}; tasks: {sizes}; hours: {hours}\n")
+        executor = Arrays(sweep.slurm, f"{made.root.name}-<id>", request, resources)
+        print(executor.text(arrays[0], sweep.submission("<id>")))
+
+
+def _told(resources: Resources) -> str:
+    values = resources.to_json()
+    sbatch = values.pop("sbatch")
+    return ", ".join(f"{name} {value}" for name, value in {**values, **sbatch}.items() if value is not None)
+
+
+def _likeness(config: dict[str, Any]) -> str:
+    """Equal for runs that take equally long: all but the seed and τ."""
+    return json.dumps({key: v for key, v in scientific(config).items() if key != "seed" and key[:4] != "tau."})
+
+
+def _seconds_before(made: Plan) -> dict[str, float]:
+    """How long the runs of each likeness took that the sweep has done, on average."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for run in SweepDirectory(made.root):
+        record, _, state = look(run)
+        if state is State.DONE and "seconds" in record.summary:
+            found[_likeness(run.read_config())].append(record.summary["seconds"])
+    return {likeness: sum(seconds) / len(seconds) for likeness, seconds in found.items()}
+
+
+def _hours(runs: list[PlannedRun], seconds: dict[str, float]) -> str:
+    """What like runs took before, of as many runs as there are; `unknown` where there were none."""
+    known = [seconds[like] for run in runs if (like := _likeness(run.config)) in seconds]
+    if not known:
+        return "unknown"
+    unknown = len(runs) - len(known)
+    return f"{sum(known) / 3600:.2g}" + (f", and {unknown} runs unknown" if unknown else "")

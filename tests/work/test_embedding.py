@@ -1,0 +1,67 @@
+"""An embedding is pretrained once for all the runs that share it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from taunode.data.sets import Digits
+from taunode.models.embedding import Embedding, EmbeddingPair
+from taunode.work import embedding as module
+from taunode.work.embedding import provide
+
+DIGITS = Digits(
+    name="digits", channels=1, image_size=8, classes=10, mean=[0.0], std=[1.0], crop_padding=0, flip=False, holdout=0
+)
+
+
+def configuration(**embedding: Any) -> dict[str, Any]:
+    return {"arch": {"channels": 4}, "embedding": {"passes": 1, "seed": 0, "weights": None} | embedding}
+
+
+def pair(seed: int = 0) -> EmbeddingPair:
+    return Embedding(passes=0, seed=seed, weights=None).untrained(1, 4, 8, 10)
+
+
+def given(config: dict[str, Any], cache: Path) -> dict[str, torch.Tensor]:
+    untrained = pair(config["embedding"]["seed"])
+    return provide(config, untrained, DIGITS, DIGITS.load(Path(), Path()), cache)
+
+
+def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_second_run_takes_what_the_first_has_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = given(configuration(), tmp_path)
+    assert not equal(first, dict(pair().state_dict()))
+    monkeypatch.setattr(module, "pretrain", lambda *arguments: pytest.fail("trained twice"))
+    assert equal(given(configuration(), tmp_path), first)
+
+
+def test_other_passes_and_seeds_are_other_pairs(tmp_path: Path) -> None:
+    first = given(configuration(), tmp_path)
+    assert not equal(given(configuration(seed=1), tmp_path), first)
+    assert not equal(given(configuration(passes=2), tmp_path), first)
+
+
+def test_without_a_seed_it_is_that_of_the_run(tmp_path: Path) -> None:
+    explicit = given(configuration(seed=3), tmp_path)
+    own = provide(
+        configuration(seed=None) | {"seed": 3}, pair(3), DIGITS, DIGITS.load(Path(), Path()), tmp_path / "other"
+    )
+    assert equal(own, explicit)
+
+
+def test_without_passes_it_is_as_drawn(tmp_path: Path) -> None:
+    assert equal(given(configuration(passes=0), tmp_path), dict(pair().state_dict()))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_given_pair_is_taken(tmp_path: Path) -> None:
+    other = dict(pair(seed=5).state_dict())
+    save_file(other, tmp_path / "pair.safetensors")
+    config = configuration(weights=str(tmp_path / "pair.safetensors"))
+    assert equal(given(config, tmp_path / "cache"), other)
