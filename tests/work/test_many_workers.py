@@ -44,7 +44,7 @@ class Crew:
         with contextlib.suppress(ProcessLookupError):  # it has just ended
             stop(worker.pid, signal.SIGSTOP)
             self.asleep[worker.pid] = time.monotonic() + self.moments.uniform(0, 2.5 * LEASE)
-            if (self.kills == 0 or self.moments.random() < 0.5) and not self.would_fail(worker.pid):
+            if self.kills <= self.stops and not self.would_fail(worker.pid):  # in turn: a short test sees both
                 os.kill(worker.pid, signal.SIGKILL)
                 self.kills += 1
             else:
