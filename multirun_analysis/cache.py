@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from taunode.runs.directory import write_aside
+from taunode.runs.files import write_aside
 
 if TYPE_CHECKING:
     from multirun_analysis.collect import Run

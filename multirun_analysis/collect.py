@@ -21,7 +21,7 @@ from multirun_analysis.hydra_run import HydraRun, find
 from multirun_analysis.labels import in_order_of_tau
 from multirun_analysis.our_run import OurRun
 from taunode.errors import BadInput
-from taunode.runs.directory import NewerFormat, RunDirectory, SweepDirectory
+from taunode.runs.directory import RunDirectory, SweepDirectory, runs_of
 from taunode.runs.state import State
 from taunode.runs.where import Where
 
@@ -155,7 +155,7 @@ def _runs(path: Path, prefix: str) -> list[Run]:
         return [OurRun(name, prefix + name, os.path.join(sweep.runs, name)) for name in sweep.named()]
     plain = {os.path.relpath(run, path): str(run) for run in find(path)}
     if not plain:
-        SweepDirectory.open(path)  # says what is wrong with it
+        runs_of(path)  # says what is wrong with it
     return [HydraRun(key, prefix + (own if key == "." else key), run) for key, run in plain.items()]
 
 
@@ -163,8 +163,6 @@ def _read(run: Run) -> tuple[tuple[dict[str, Any], dict[str, Any]] | str, bool]:
     """Configuration and the rest, or the reason why there are none; and whether that holds until a file changes."""
     try:
         config, rest, settled = run.read()
-    except NewerFormat:
-        raise
     except UNREADABLE as error:
         return _reason(error), False
     return (config, rest), settled

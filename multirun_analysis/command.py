@@ -259,7 +259,7 @@ def _format_of(output: Path, asked: Format | None) -> Format:
 
 def _write(files: Mapping[Path, bytes]) -> None:
     """Write the files and print their paths."""
-    from taunode.runs.directory import write_aside
+    from taunode.runs.files import write_aside
 
     for path, content in files.items():
         try:

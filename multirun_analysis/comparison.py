@@ -18,7 +18,8 @@ from multirun_analysis.paired import by_seed, difference
 from multirun_analysis.statistics import Sample, half_width, welch
 from multirun_analysis.telling import called, telling_keys
 from taunode.errors import BadInput, nearest
-from taunode.runs.directory import RunDirectory, SweepDirectory, read_yaml
+from taunode.runs.directory import RunDirectory, SweepDirectory
+from taunode.runs.files import read_yaml
 from taunode.runs.state import RESULTS, State
 
 Facts = dict[str, set[str]]

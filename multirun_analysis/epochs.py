@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from multirun_analysis.hydra_run import HydraRun, read_metrics
+from taunode.runs.files import Missing, Unreadable, read_bytes
 
 if TYPE_CHECKING:
     from multirun_analysis.collect import Run
 
-UNREADABLE = (OSError, ValueError, TypeError, LookupError)
+UNREADABLE = (Unreadable, OSError, ValueError, TypeError, LookupError)
 
 
 def read_epochs(runs: Sequence["Run"]) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
@@ -29,7 +30,7 @@ def read_epochs(runs: Sequence["Run"]) -> tuple[pd.DataFrame, list[tuple[str, st
         try:
             found = run.tables()
         except UNREADABLE as error:
-            broken.append((run.name, f"{type(error).__name__}: {error}"))
+            broken.append((run.name, str(error)))
             continue
         if isinstance(run, HydraRun):
             others.update((position, path) for path in found)
@@ -74,11 +75,11 @@ def _read(paths: dict[int, Path]) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
     broken: list[tuple[int, str]] = []
     for position, path in paths.items():
         try:
-            header, end, body = path.read_bytes().partition(b"\n")
-        except FileNotFoundError:
+            header, end, body = read_bytes(path).partition(b"\n")
+        except Missing:
             continue  # not begun
-        except OSError as error:
-            broken.append((position, f"{path}: {error.strerror}"))
+        except Unreadable as error:
+            broken.append((position, str(error)))
             continue
         if not header and not end:
             continue  # diverged, or stopped, in its first epoch

@@ -13,10 +13,13 @@ from typing import Any
 
 import pandas as pd
 
-from multirun_analysis.our_run import read_flat
+from taunode.runs.config import read_config
+from taunode.runs.files import read_bytes
+from taunode.runs.signature import flatten
 from taunode.runs.state import State
 
 CONFIG = Path(".hydra") / "config.yaml"
+LARGEST = 2**30  # bytes of a table: another program may log every step
 KINDS = (".csv", ".jsonl")
 STEPS = ("epoch", "step", "global_step", "iteration")  # the first that is there counts the rows
 
@@ -27,7 +30,9 @@ def find(root: Path) -> Iterator[Path]:
         yield root
         return
     try:
-        inside = sorted(entry.path for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != ".")
+        inside = sorted(
+            entry.path for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False) and entry.name[0] != "."
+        )
     except OSError:
         return
     for path in inside:
@@ -41,7 +46,7 @@ class HydraRun:
         self.key, self.name, self.path = key, name, path
 
     def read(self) -> tuple[dict[str, Any], dict[str, Any], bool]:
-        config = read_flat(Path(self.path) / CONFIG)
+        config = dict(flatten(read_config(Path(self.path) / CONFIG)))
         files = self.tables()
         metrics = read_metrics(files[0]) if files else pd.DataFrame()
         last = metrics.iloc[-1].to_dict() if len(metrics) else {}
@@ -64,7 +69,7 @@ def read_metrics(path: Path) -> pd.DataFrame:
     Raises:
         OSError, ValueError: it cannot be read.
     """
-    text = path.read_bytes()
+    text = read_bytes(path, LARGEST)
     if path.suffix == ".jsonl":
         table = pd.DataFrame([json.loads(line) for line in text.splitlines() if line.strip()])
     else:

@@ -16,6 +16,13 @@ class BadInput(Exception):  # noqa: N818 -- not a fault of the program: it ends 
     """
 
 
+def plain(text: str) -> str:
+    """A text from a file, to be printed: characters that steer a terminal are shown as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
+
+
 def nearest(word: str, valid: Iterable[str], show: int = 12) -> str:
     """The valid choices as text, those most like `word` first; at most `show` of them."""
     choices = sorted(set(valid))
@@ -38,5 +45,5 @@ def run_command(app: "typer.Typer", name: str) -> NoReturn:
         message = f"{error.format_message()} (see {name} --help)"
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
-    print(f"{name}: {message}", file=sys.stderr)
+    print(f"{name}: {plain(message)}", file=sys.stderr)
     sys.exit(2)

@@ -1,7 +1,9 @@
 """A planned run of two epochs, and one that is long enough to be interrupted; each test has its own copy."""
 
 import multiprocessing
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,9 @@ import pytest
 from harness import plan
 
 from taunode.runs.directory import RunDirectory
+
+# What commands remember of their user, and the slots that they share: not this user's own.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="taunode-tests-")
 
 
 @pytest.fixture(autouse=True)

@@ -49,7 +49,9 @@ BELOW: dict[str, tuple[str, ...]] = {
     "taunode.train": ("taunode.command",),
     "taunode": ("taunode.api",),
     "multirun_analysis": (
+        "taunode.runs.config",
         "taunode.runs.directory",
+        "taunode.runs.files",
         "taunode.runs.observe",
         "taunode.runs.state",
         "taunode.runs.where",

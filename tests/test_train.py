@@ -15,6 +15,7 @@ import yaml
 from cli import TINY, environment, record, start, taunode, tree
 from command.test_sweep import RUN_FILES
 
+from taunode.runs.directory import RunDirectory
 from taunode.train import help_text, main
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -125,10 +126,9 @@ def test_the_directory_of_a_run(done):
         "overrides.yaml",
         "hydra.yaml",
     }
-    for link in RUN_FILES:
-        if (done / "mine" / link).is_symlink():
-            stem, _, suffix = link.partition(".")
-            assert os.readlink(done / "mine" / link) == f"{stem}.1.{suffix}"
+    for link in RunDirectory.linked:
+        stem, _, suffix = link.partition(".")
+        assert os.path.samefile(done / "mine" / link, done / "mine" / f"{stem}.1.{suffix}")
     lines = (done / "mine" / "metrics.csv").read_text().splitlines()
     assert lines[0].startswith("epoch,lr,train_loss,train_error,test_loss,test_error")
     assert len(lines) == 2
@@ -145,7 +145,6 @@ def test_hydras_files_are_as_hydra_writes_them(done):
     assert yaml.safe_load((hydra / "overrides.yaml").read_text()) == record(done / "mine")["overrides"]
     config = yaml.safe_load((hydra / "config.yaml").read_text())
     frozen = yaml.safe_load((done / "mine" / "config.yaml").read_text())
-    assert config.pop("runtime")["threads"] == 1
     assert config == frozen
     assert yaml.safe_load((hydra / "hydra.yaml").read_text())["hydra"]["job"]["name"]
 
@@ -162,7 +161,7 @@ def test_again_does_it_again(done, tmp_path):
     first = (tmp_path / "metrics.csv").read_bytes()
     taunode(*TINY, f"hydra.run.dir={tmp_path}", "--again", cwd=done)
     assert [attempt["state"] for attempt in record(tmp_path)["attempts"]] == ["done", "done"]
-    assert os.readlink(tmp_path / "metrics.csv") == "metrics.2.csv"
+    assert os.path.samefile(tmp_path / "metrics.csv", tmp_path / "metrics.2.csv")
     assert (tmp_path / "metrics.csv").read_bytes() == first
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from multirun_analysis.collect import Sweep
 from taunode.errors import BadInput
 from taunode.runs.directory import RunDirectory
+from taunode.runs.files import Unreadable, read_tail
 from taunode.runs.state import BROKEN
 
 LINES, BYTES = 30, 6000  # of a log's end
@@ -57,13 +58,10 @@ def _tails(run: RunDirectory, attempt: int) -> Iterator[tuple[Path, str]]:
 def tail(path: Path) -> str:
     """The last lines of a text, without what would steer a terminal; nothing if there is no such file."""
     try:
-        with open(path, "rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError:
+        text = read_tail(path, BYTES).decode(errors="replace")
+    except (Unreadable, OSError):
         return ""
-    if size > BYTES:
+    if len(text) == BYTES:  # its first line is not whole
         text = text.partition("\n")[2] or text
     lines = (line.rstrip("\r").rpartition("\r")[2] for line in ESCAPES.sub("", text).rstrip().split("\n"))
     return "\n".join(CONTROLS.sub("�", line) for line in list(lines)[-LINES:])

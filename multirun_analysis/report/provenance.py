@@ -2,11 +2,13 @@
 
 import shlex
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from multirun_analysis.collect import UNREADABLE, Sweep
-from taunode.runs.directory import RunDirectory, SweepDirectory, read_yaml
+from taunode.runs.directory import RunDirectory, SweepDirectory
+from taunode.runs.files import read_yaml
 
 PROGRAM = "taunode"
 
@@ -81,7 +83,7 @@ def in_shell(told: dict[str, Any]) -> str:
     return f"cd {shlex.quote(str(told.get('directory', '.')))}\n{shlex.join([program, *words[1:]])}"
 
 
-def _count(found: Provenance, attempt: dict[str, Any]) -> None:
+def _count(found: Provenance, attempt: Mapping[str, Any]) -> None:
     if started := str(attempt.get("started") or ""):
         found.first = min(found.first or started, started)
     found.last = max(found.last, str(attempt.get("ended") or ""))

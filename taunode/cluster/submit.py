@@ -5,7 +5,6 @@ lose the array, and 1,000 tasks would be 1,000 more files. Our tasks read one fi
 """
 
 import math
-import os
 import re
 import shlex
 import shutil
@@ -14,15 +13,16 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
+from taunode.cluster.queue import cluster_name, free_submissions, max_array_size, user
 from taunode.cluster.resources import Request, Resources
-from taunode.cluster.submission import Array, Submission
+from taunode.cluster.submission import Array, Submission, look_again
 from taunode.errors import BadInput
 from taunode.runs.directory import RunDirectory, SweepDirectory
 
@@ -51,12 +51,17 @@ class Sent:
 
 
 class Arrays(submitit.SlurmExecutor):
-    """submitit's executor, with our tasks in place of its pickles."""
+    """submitit's executor, with our tasks in place of its pickles.
 
-    def __init__(self, folder: Path, name: str, request: Request, resources: Resources) -> None:
+    Args:
+        folder: where the batch scripts and the logs of the tasks go.
+        submission: the name that the jobs' comment carries.
+    """
+
+    def __init__(self, folder: Path, submission: str, request: Request, resources: Resources) -> None:
         super().__init__(folder)
+        comment = f"{resources.sbatch.get('comment', '')} taunode={submission}".strip()
         self.update_parameters(
-            job_name=name,
             time=resources.time,
             partition=resources.partition,
             account=resources.account,
@@ -70,13 +75,12 @@ class Arrays(submitit.SlurmExecutor):
             ntasks_per_node=resources.tasks,
             signal_delay_s=request.options.signal_seconds,
             setup=request.options.setup or None,
-            array_parallelism=request.options.array_parallelism,
             # srun does not read cpus-per-task from the batch job since Slurm 22.05, and would truncate the logs
             srun_args=[
                 "--open-mode=append",
                 *([] if resources.cpus is None else [f"--cpus-per-task={resources.cpus}"]),
             ],
-            additional_parameters={"requeue": True, **resources.sbatch},
+            additional_parameters={"requeue": True, **resources.sbatch, "comment": comment},
             wckey=None,
         )
 
@@ -87,18 +91,26 @@ class Arrays(submitit.SlurmExecutor):
     def _convert_parameters(self, params: dict[str, Any]) -> dict[str, Any]:
         return params  # ours have sbatch's names and units already
 
-    def text(self, array: Array, submission: Path) -> str:
-        """The batch script of an array."""
-        self.parameters["map_count"] = array.tasks
+    def _choose(self, array: Array, name: str, after: str | None = None) -> None:
+        parallel = array.parallel or array.tasks
+        self.parameters |= {"map_count": array.tasks, "array_parallelism": parallel, "job_name": name}
+        self.parameters["dependency"] = None if after is None else f"afterany:{after}"
+
+    def text(self, array: Array, submission: Path, name: str) -> str:
+        """The batch script of an array; `name`: what squeue shows."""
+        self._choose(array, name)
         return str(self._make_submission_file_text(_command(submission, array), ""))
 
-    def send(self, array: Array, submission: Path) -> str:
+    def send(self, array: Array, submission: Path, name: str, after: str | None = None) -> str:
         """Call sbatch; returns the job's number.
+
+        Args:
+            after: the number of a job that must have ended before this one begins.
 
         Raises:
             Refused: sbatch did not accept it, with its words.
         """
-        self.parameters["map_count"] = array.tasks
+        self._choose(array, name, after)
         try:
             return str(self._submit_command(_command(submission, array)).job_id)
         except (FailedJobError, FailedSubmissionError) as error:
@@ -137,14 +149,29 @@ def check(root: Path, kinds: Sequence[Resources], request: Request) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for resources in kinds:
             script = Path(folder) / "script.sh"
-            script.write_text(Arrays(root / "slurm", "taunode", request, resources).text(Array(0, 1), Path("none")))
+            script.write_text(
+                Arrays(root / "slurm", "taunode", request, resources).text(Array(0, 1), Path("none"), "taunode")
+            )
             done = subprocess.run(["sbatch", "--test-only", str(script)], capture_output=True, text=True, check=False)
             if done.returncode and not PASSING.search(done.stderr):
                 raise BadInput(f"sbatch: {words_of_sbatch(done.stderr)}")
 
 
-def job_name(root: Path) -> str:
-    return f"{PLAIN.sub('_', root.name)[:40]}-{uuid.uuid4().hex[:8]}"
+def submission_name(root: Path) -> str:
+    return f"{PLAIN.sub('_', root.name)[:40].lstrip('.')}-{uuid.uuid4().hex[:8]}"
+
+
+def job_name(root: Path, share: Sequence[str], first: int, runs: int) -> str:
+    """What squeue shows: the run; or the sweep, and which of the command's runs these are.
+
+    Args:
+        share: the names of the runs of the array.
+        first: the place of the first among all that are sent.
+        runs: how many are sent.
+    """
+    if len(share) == 1:
+        return PLAIN.sub("_", share[0])[:80]
+    return f"{PLAIN.sub('_', root.name)[:60]}_{first + 1}-{first + len(share)}of{runs}"
 
 
 def kinds(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
@@ -165,11 +192,35 @@ def split(tasks: int, largest: int) -> list[Array]:
     return [Array(first, min(largest, tasks - first)) for first in range(0, tasks, largest)]
 
 
-def submit(
-    root: Path,
-    wanted: Sequence[Wanted],
-    request: Request,
-) -> Sent:
+def throttled(arrays: Sequence[Array], most: int) -> tuple[list[Array], int]:
+    """The arrays with the number of their tasks that may work at a time, so that of all together `most` do.
+
+    Returns:
+        Beside them: how many arrays may work at a time. Where they are more than `most`, each begins after another.
+    """
+    if sum(array.tasks for array in arrays) <= most:
+        return [replace(array, parallel=array.tasks) for array in arrays], len(arrays)
+    if len(arrays) > most:
+        return [replace(array, parallel=1) for array in arrays], most
+    shares = [1] * len(arrays)
+    for _ in range(most - len(arrays)):  # one by one to the array whose share is least for its size
+        open_ = [index for index, array in enumerate(arrays) if shares[index] < array.tasks]
+        shares[min(open_, key=lambda index: shares[index] / arrays[index].tasks)] += 1
+    return [replace(array, parallel=share) for array, share in zip(arrays, shares, strict=True)], len(arrays)
+
+
+def divided(wanted: Sequence[Wanted], request: Request) -> tuple[list[tuple[list[Wanted], list[Array]]], int]:
+    """The runs of each kind of resources with their arrays, and how many of all arrays may work at a time."""
+    options = request.options
+    share = options.runs_per_task * options.workers_per_task  # of a task
+    largest = options.max_array_size or max_array_size() or 1001
+    groups = [(members, split(math.ceil(len(members) / share), largest)) for members in kinds(wanted)]
+    arrays, lanes = throttled([array for _, arrays in groups for array in arrays], options.array_parallelism)
+    rest = iter(arrays)
+    return [(members, [next(rest) for _ in arrays]) for members, arrays in groups], lanes
+
+
+def submit(root: Path, wanted: Sequence[Wanted], request: Request) -> Sent:
     """Send the runs to Slurm, one array or several for each kind of resources.
 
     Args:
@@ -180,14 +231,15 @@ def submit(
     """
     sweep, sent = SweepDirectory(root), Sent()
     options = request.options
-    share = options.runs_per_task * options.workers_per_task  # of a task
-    largest = options.max_array_size or max_array_size() or 1001
-    room = free_submissions(request)
+    share = options.runs_per_task * options.workers_per_task
+    groups, lanes = divided(wanted, request)
+    room = free_submissions(options.max_submit_jobs, request.base.account)
+    sending = _Sending(sweep, request, room, lanes, len(wanted))
     try:
         sweep.slurm.mkdir(parents=True, exist_ok=True)
-        for members in kinds(wanted):
+        for members, arrays in groups:
             submission = Submission(
-                job_name(root),
+                submission_name(root),
                 [one.run.path.name for one in members],
                 {one.run.path.name: one.newest for one in members if one.newest is not None},
                 members[0].runtime,
@@ -195,66 +247,63 @@ def submit(
                 request.values,
                 options.runs_per_task,
                 options.workers_per_task,
+                user=user(),
+                cluster=cluster_name(),
             )
-            accepted = _send(sweep, submission, request, split(math.ceil(len(members) / share), largest), room, sent)
-            room = None if room is None else room - accepted
-            covered = min(len(members), accepted * share)
+            covered = min(len(members), sending.send(submission, arrays, sent) * share)
             sent.runs, sent.left = sent.runs + covered, sent.left + len(members) - covered
             submission.runs = submission.runs[:covered]
             submission.write(sweep)
     except OSError as error:
         raise BadInput(f"cannot write to {sweep.slurm}: {error.strerror}") from None
+    look_again()
     return sent
 
 
-def _send(
-    sweep: SweepDirectory, submission: Submission, request: Request, arrays: list[Array], room: int | None, sent: Sent
-) -> int:
-    """Send a submission's arrays until one is refused; returns how many tasks were accepted."""
-    submission.write(sweep)
-    executor = Arrays(sweep.slurm, submission.name, request, submission.resources)
-    accepted = 0
-    for array in arrays:
-        if room is not None and room - accepted < array.tasks:
-            array = Array(array.first, max(0, room - accepted))
-            sent.refusals.append(f"the limit of submitted jobs has room for {max(0, room)} tasks")
-        if array.tasks:
-            try:
-                job = executor.send(array, sweep.submission(submission.name))
-            except Refused as refused:
-                sent.refusals.append(f"sbatch: {refused}")
+@dataclass
+class _Sending:
+    """The arrays of one command, on their way to Slurm.
+
+    Attributes:
+        room: how many tasks the user may still submit.
+        lanes: how many arrays may work at a time: array n begins after array n − lanes.
+        runs: of the command.
+    """
+
+    sweep: SweepDirectory
+    request: Request
+    room: int | None
+    lanes: int
+    runs: int
+    jobs: list[str] = field(default_factory=list)
+    named: int = 0
+
+    def send(self, submission: Submission, arrays: list[Array], sent: Sent) -> int:
+        """Send a submission's arrays until one is refused; returns how many tasks were accepted."""
+        submission.write(self.sweep)
+        executor = Arrays(self.sweep.slurm, submission.name, self.request, submission.resources)
+        share = submission.runs_per_task * submission.workers_per_task
+        accepted = 0
+        for array in arrays:
+            full = self.room is not None and self.room < array.tasks
+            if full:
+                sent.refusals.append(f"the limit of submitted jobs has room for {self.room} tasks")
+                array = replace(array, tasks=self.room or 0)
+            if array.tasks:
+                names = submission.runs[array.first * share : (array.first + array.tasks) * share]
+                name = job_name(self.sweep.path, names, self.named, self.runs)
+                after = self.jobs[-self.lanes] if len(self.jobs) >= self.lanes else None
+                try:
+                    job = executor.send(array, self.sweep.submission(submission.name), name, after)
+                except Refused as refused:
+                    sent.refusals.append(f"sbatch: {refused}")
+                    break
+                self.jobs.append(job)
+                self.named += len(names)
+                accepted += array.tasks
+                self.room = None if self.room is None else self.room - array.tasks
+                submission.arrays.append(replace(array, job=job))
+                sent.jobs.append((job, array.tasks))
+            if full:
                 break
-            accepted += array.tasks
-            submission.arrays.append(Array(array.first, array.tasks, job))
-            sent.jobs.append((job, array.tasks))
-        if array not in arrays:
-            break
-    return accepted
-
-
-def _ask(*command: str) -> str:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ""
-
-
-def max_array_size() -> int | None:
-    """The highest number of tasks in an array."""
-    found = re.search(r"MaxArraySize\s*=\s*(\d+)", _ask("scontrol", "show", "config"))
-    return int(found[1]) if found else None
-
-
-def free_submissions(request: Request) -> int | None:
-    """How many tasks the user may still submit; None where no limit is known."""
-    user = os.environ.get("USER") or _ask("id", "-un").strip()
-    limit = request.options.max_submit_jobs
-    if limit is None:
-        text = _ask("sacctmgr", "-nP", "show", "assoc", f"user={user}", "format=account,maxsubmitjobs")
-        rows = [line.split("|") for line in text.splitlines()]
-        account = request.base.account
-        limits = [int(most) for name, most in rows if most.isdigit() and account in (None, name)]
-        limit = min(limits, default=None)
-    if limit is None:
-        return None
-    return max(0, limit - len(_ask("squeue", "--noheader", "--array", f"--user={user}", "--format=%A").split()))
+        return accepted

@@ -11,16 +11,17 @@ import itertools
 import math
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from taunode.cluster.queue import end_time
+from taunode.cluster.memory import send_again
+from taunode.cluster.queue import end_time, requeue
 from taunode.cluster.submission import Submission
-from taunode.runs.directory import SweepDirectory
+from taunode.runs.directory import RunDirectory, SweepDirectory
+from taunode.runs.files import Unreadable
 from taunode.runs.observe import look
 from taunode.runs.runtime import Runtime
 from taunode.runs.state import BROKEN, State
@@ -40,19 +41,30 @@ REBIRTHS = 3  # workers that were killed, until no more are started in their pla
 def main(arguments: Sequence[str]) -> int:
     """The task's exit code."""
     path, number = Path(arguments[0]), int(arguments[1]) + int(os.environ["SLURM_ARRAY_TASK_ID"])
-    submission = Submission.read(path)
-    mine = assigned(submission, SweepDirectory(path.parents[1]), number)
+    submission, sweep = Submission.read(path), SweepDirectory(path.parents[1])
+    if submission.cancelled:
+        return 0
+    mine = assigned(submission, sweep, number)
     # Not by its raw number: an array's last task has the array's own, and all of it would be requeued.
     job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     until = end_time(job) or math.inf
     alone = submission.resources.processes == 1
     codes = _crew(mine, submission, until) if alone else [_team(mine, submission, until)]
-    if REQUEUE in codes and os.environ["SLURM_PROCID"] == "0":
+    if os.environ["SLURM_PROCID"] != "0":
+        return max(codes)
+    if REQUEUE in codes:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what Slurm answers with
-        asked = subprocess.run(["scontrol", "requeue", job], check=False)
-        if asked.returncode == 0:
+        if requeue(job):
             time.sleep(60)  # Slurm ends this start of the job
+    leave_the_job()
+    send_again(sweep, submission.name)
     return max(codes)
+
+
+def leave_the_job() -> None:
+    """Forget this job's settings, which sbatch would take for those of the next."""
+    for name in [name for name in os.environ if name.startswith("SLURM_") and name != "SLURM_CONF"]:
+        del os.environ[name]
 
 
 def assigned(submission: Submission, sweep: SweepDirectory, number: int) -> list[Assignment]:
@@ -115,9 +127,9 @@ def serve(assignments: list[Assignment], signals: Signals, runs: int, until: flo
     allowance = Allowance(runs, until)
     work(assignments, ALSO, signals=signals, channel=team, allowance=allowance)
     taken = [one for one in assignments if str(one.run.path) in allowance.taken]
-    for one in taken:
-        record, _, state = look(one.run)
-        print(f"{record.name}: {state}", flush=True)
+    states = {one.run.path.name: _state(one.run) for one in taken}
+    for name, state in states.items():
+        print(f"{name}: {state or 'cannot be read'}", flush=True)
     heard = set(signals.received)
     if heard - {signal.SIGUSR2}:
         return 128 + int(signals.received[-1])  # Slurm knows what it does
@@ -126,7 +138,15 @@ def serve(assignments: list[Assignment], signals: Signals, runs: int, until: flo
         return REQUEUE if int(os.environ.get("SLURM_RESTART_COUNT", "0")) < EARLY else FAILED
     if (heard or allowance.short) and (startable(taken) or (len(taken) < runs and startable(assignments[:runs]))):
         return REQUEUE
-    return FAILED if any(look(one.run)[2] in BROKEN for one in taken) else 0
+    return FAILED if any(state is None or state in BROKEN for state in states.values()) else 0
+
+
+def _state(run: RunDirectory) -> State | None:
+    """The state of a run; None where it cannot be read, or has been removed."""
+    try:
+        return look(run)[2]
+    except Unreadable:
+        return None
 
 
 if __name__ == "__main__":

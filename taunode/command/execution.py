@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,17 @@ from typing import Any
 from omegaconf import DictConfig
 
 from taunode import build
-from taunode.errors import BadInput
+from taunode.command.trust import remember
+from taunode.errors import BadInput, plain
 from taunode.plan.freeze import Freezer
 from taunode.plan.plan import Plan, PlannedRun, override_key, place_run
 from taunode.runs.claim import forget_result
 from taunode.runs.directory import RunDirectory
 from taunode.runs.observe import look
 from taunode.runs.state import BROKEN, RESULTS
-from taunode.show.status import Outcome, Watch
-from taunode.work.assignment import Assignment, check_frozen, startable
+from taunode.show.status import Outcome
+from taunode.show.watch import Watch
+from taunode.work.assignment import Assignment, startable
 from taunode.work.here import run_in_process
 from taunode.work.member import Member, channel
 from taunode.work.worker import work
@@ -35,18 +38,17 @@ def prepare(plan: Plan) -> None:
     would all download.
 
     Raises:
-        BadInput: a data set is missing and cannot be downloaded, an existing run's configuration has been tampered
-            with, or the directory cannot be written to.
+        BadInput: a data set is missing and cannot be downloaded, or the directory cannot be written to.
     """
     if (team := channel()) is not None:
         check_team(plan, team.member)
-    check_frozen(planned.run for planned in plan.runs if planned.exists)
     data_root, cache_dir = Path(plan.runtime.data_root), Path(plan.runtime.cache_dir)
     for node in {json.dumps(planned.config["dataset"]) for planned in plan.runs}:
         build.data_set({"dataset": json.loads(node)}).prepare(data_root, cache_dir)
     if any(_asks_for_layers_of_an_adaptive_solver(planned) for planned in plan.new):
         print(LAYERS, file=sys.stderr)
     plan.write()
+    remember("cache_dir", plan.runtime.cache_dir)
     if plan.again:
         for planned in plan.runs:
             if planned.exists:
@@ -100,16 +102,31 @@ def assignments_of(plan: Plan) -> list[Assignment]:
 def run_inline(plan: Plan) -> Outcome:
     """Execute the runs of a plan in this process's own worker, one after another, with progress on the terminal.
 
-    The processes that torchrun has started beside this one train each run with it.
+    The processes that torchrun has started beside this one train each run with it. A run that another command has
+    begun is waited for, and taken over if that gives it up.
     """
     watch = Watch(plan.root, [planned.run for planned in plan.runs])
     team = channel()
-    todo = startable(assignments_of(plan))
+    assignments = assignments_of(plan)
     if team is not None:
-        todo = [replace(one, runtime=team.member.runtime(one.runtime)) for one in todo]
-    if todo:
-        signals = work(todo, terminal=sys.stderr, channel=team)
-        watch.interrupted = bool(signals.received)
+        assignments = [replace(one, runtime=team.member.runtime(one.runtime)) for one in assignments]
+    said = False
+    try:
+        while not watch.interrupted:
+            tried = [(one.run, one.run.attempts()) for one in assignments]
+            if todo := startable(assignments):
+                watch.interrupted = bool(work(todo, terminal=sys.stderr, channel=team).received)
+                if watch.interrupted or tried == [(one.run, one.run.attempts()) for one in assignments]:
+                    break  # what could not be claimed cannot be claimed now
+            elif watch.is_at_work():
+                if not said:
+                    print(plain(f"{plan.root}: another command executes it; waiting for that"), file=sys.stderr)
+                    said = True
+                time.sleep(1.0)
+            else:
+                break
+    except KeyboardInterrupt:  # while it waited
+        watch.interrupted = True
     return watch.outcome()
 
 

@@ -3,27 +3,31 @@
 import itertools
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-from rich.console import Console
-from rich.live import Live
 
 from taunode.runs.runtime import Runtime, processors
 from taunode.runs.state import State
-from taunode.show.status import Outcome, Watch
-from taunode.work.assignment import Assignment, check_frozen, startable
+from taunode.show.status import Outcome
+from taunode.show.watch import Display, Watch
+from taunode.work.assignment import Assignment, startable
 from taunode.work.crew import Crew
 from taunode.work.machine import check_machine, visible_gpus
 from taunode.work.signals import Signals
+from taunode.work.slots import Slots, processor_slots
 from taunode.work.worker import work
 
 STILLBORN = 10  # workers that died within a second, until no more are started
 
 
 def run_locally(
-    assignments: Sequence[Assignment], root: Path, workers: int | None, also: frozenset[State] = frozenset()
+    assignments: Sequence[Assignment],
+    root: Path,
+    workers: int | None,
+    also: frozenset[State] = frozenset(),
+    wait: bool = True,
 ) -> Outcome:
     """Execute what may be started among the assignments with several workers; returns when all have ended.
 
@@ -31,23 +35,28 @@ def run_locally(
 
     Args:
         root: what the table is about.
-        workers: null for one a GPU, or as many as the processors have room for.
+        workers: null for one a GPU, or as many as the processors have room for, shared with this user's other
+            commands on this machine.
+        wait: for runs that other commands execute, and take over what becomes free of them.
 
     Raises:
-        BadInput: `workers` is below 1, the device is not there, or a frozen configuration has been tampered with.
+        BadInput: `workers` is below 1, or the device is not there.
     """
-    asked = assignments[0].runtime
-    check_machine(asked, workers)
-    assignments = [replace(one, runtime=_in_worker(one.runtime)) for one in assignments]
-    todo = startable(assignments, also)
-    check_frozen(one.run for one in todo)
+    check_machine(assignments[0].runtime, workers)
+    local = _Local([replace(one, runtime=_in_worker(one.runtime)) for one in assignments], workers, also)
     watch = Watch(root, [one.run for one in assignments])
-    if todo:
-        gpus = visible_gpus(asked)
-        threads = max(one.runtime.threads or 1 for one in todo)
-        count = min(len(todo), workers or len(gpus) or max(1, processors() // threads))
-        todo = [replace(one, runtime=one.runtime.sharing(count)) for one in todo]
-        _work_together(todo, also, gpus, count, watch)
+    try:
+        with Display(watch) as refresh:
+            while not watch.interrupted:
+                began = time.monotonic()
+                if todo := local.untried():
+                    watch.interrupted = local.execute(todo, refresh)
+                elif wait and watch.is_at_work():
+                    _pause(max(2.0, 20 * (time.monotonic() - began)), refresh)
+                else:
+                    break
+    except KeyboardInterrupt:  # while it waited for others
+        watch.interrupted = True
     return watch.outcome()
 
 
@@ -57,39 +66,67 @@ def _in_worker(runtime: Runtime) -> Runtime:
     return replace(runtime, threads=runtime.threads or 1, device=device)
 
 
-def _work_together(
-    assignments: Sequence[Assignment], also: frozenset[State], gpus: list[str], count: int, watch: Watch
-) -> None:
-    """Workers that take the runs between them; one that died while there is work is replaced."""
+def _pause(seconds: float, refresh: Callable[[], None]) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        refresh()
+        time.sleep(0.1)
 
-    def at_place(place: int, signals: Signals) -> int:
-        if gpus:
-            os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
-        work(assignments, also, signals=signals)
-        return 0
 
-    stillborn = itertools.count(1)
+@dataclass
+class _Local:
+    """The workers of one command on this machine."""
 
-    def replace_dead(code: int, seconds: float) -> bool:
-        if code == 0 or not startable(assignments, also):
-            return False
-        if seconds < 1.0 and next(stillborn) > STILLBORN:
-            print("taunode: workers die as soon as they are started; giving up", file=sys.stderr)
-            return False
-        return True
+    assignments: Sequence[Assignment]
+    workers: int | None
+    also: frozenset[State]
+    _tried: set[tuple[str, int]] = field(default_factory=set)
 
-    crew = Crew(at_place, replace_dead, own_groups=True)
-    console = Console()
-    with Live(console=console, auto_refresh=False, transient=True) as live:
+    def untried(self) -> list[Assignment]:
+        """What may be started, but for what this command has tried in vain and nobody has touched since."""
+        found = startable(self.assignments, self.also)
+        return [one for one in found if (str(one.run.path), _attempts(one)) not in self._tried]
 
-        def show() -> None:
-            if watch.is_due():
-                if console.is_terminal:
-                    live.update(watch.table(), refresh=True)
-                else:
-                    watch.print_changes()
+    def execute(self, todo: Sequence[Assignment], refresh: Callable[[], None]) -> bool:
+        """Workers that take the runs between them; one that died while there is work is replaced.
 
-        crew.run(count, meanwhile=show)
-    if not console.is_terminal:
-        watch.print_changes()
-    watch.interrupted = bool(crew.received)
+        Returns:
+            Whether a signal has said stop.
+        """
+        self._tried |= {(str(one.run.path), _attempts(one)) for one in todo}
+        asked = todo[0].runtime
+        gpus = visible_gpus(asked)
+        threads = max(one.runtime.threads or 1 for one in todo)
+        room = len(gpus) or max(1, processors() // threads)
+        count = min(len(todo), self.workers or room)
+        todo = [replace(one, runtime=one.runtime.sharing(count)) for one in todo]
+
+        def at_place(place: int, signals: Signals) -> int:
+            slots = None
+            if self.workers is None:
+                slots = Slots([f"gpu{gpus[place % len(gpus)]}"]) if gpus else Slots(processor_slots(), threads)
+            if gpus:
+                os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
+            work(todo, self.also, signals=signals, slots=slots)
+            return 0
+
+        stillborn = itertools.count(1)
+
+        def replace_dead(code: int, seconds: float) -> bool:
+            if code == 0 or not startable(todo, self.also):
+                return False
+            if seconds < 1.0 and next(stillborn) > STILLBORN:
+                print("taunode: workers die as soon as they are started; giving up", file=sys.stderr)
+                return False
+            return True
+
+        crew = Crew(at_place, replace_dead, own_groups=True)
+        crew.run(count, meanwhile=refresh)
+        return bool(crew.received)
+
+
+def _attempts(assignment: Assignment) -> int:
+    try:
+        return assignment.run.attempts()
+    except OSError:  # removed
+        return -1

@@ -23,6 +23,7 @@ from taunode.cluster.resources import Request
 from taunode.command.execution import assignments_of, check_team, prepare, run_inline
 from taunode.command.local import run_locally
 from taunode.command.slurm import Sender
+from taunode.command.trust import remember, shell_of
 from taunode.data.share import Share
 from taunode.plan.command_line import plan_jobs, plan_multirun
 from taunode.plan.compose import Composer, quoted
@@ -148,6 +149,7 @@ class Slurm(Executor):
                 plan, Member(Share(0, self._request.base.processes), 0, self._request.base.tasks, "", 0, False, "")
             )
         prepare(plan)
+        remember("shell", shell_of(self._request.values))
         return sender.wait() if self._request.options.wait else sender.send()
 
 

@@ -2,37 +2,49 @@
 
 import os
 import shlex
+import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from rich.console import Console
-from rich.live import Live
 
+from taunode.cluster.memory import had
 from taunode.cluster.resources import Request, Resources
-from taunode.cluster.submission import InSlurm, Submission, sweep_of
+from taunode.cluster.submission import InSlurm, submissions
 from taunode.cluster.submit import Sent, Wanted, check, submit
+from taunode.command.trust import own
+from taunode.errors import plain
 from taunode.plan.compose import Composer
-from taunode.runs.directory import RunDirectory, SweepDirectory
-from taunode.runs.observe import look
+from taunode.runs.directory import RunDirectory, SweepDirectory, sweep_of
+from taunode.runs.files import Unreadable
 from taunode.runs.runtime import Runtime
 from taunode.runs.signature import flatten
 from taunode.runs.state import BROKEN, State, may_start
-from taunode.show.status import Outcome, Watch
+from taunode.show.status import Outcome
+from taunode.show.watch import Display, Watch
 
 ACTIVE = frozenset({State.QUEUED, State.RUNNING})
 
 
-@dataclass(frozen=True)
+@dataclass
 class Choice:
-    """What is to be sent of a sweep, and what is not: already in the queue or at work, or out of memory at the cap."""
+    """What is to be sent of a sweep, and what is not.
 
-    wanted: list[Wanted]
-    queued: int
-    capped: list[str]
+    Attributes:
+        queued: how many are in the queue or at work already.
+        capped: ran out of memory at the cap.
+        unknown: how many may be in the queue: squeue gives no answer.
+        broken: what cannot be read, with the reason.
+    """
+
+    wanted: list[Wanted] = field(default_factory=list)
+    queued: int = 0
+    capped: list[str] = field(default_factory=list)
+    unknown: int = 0
+    broken: list[Unreadable] = field(default_factory=list)
 
 
 def choose(
@@ -50,24 +62,34 @@ def choose(
         runtime: settings that replace those of the runs' records.
         again: whether a broken run in this state is tried once more.
     """
-    wanted, queued, capped = [], 0, []
+    choice = Choice()
+    sent = {run for one in slurm.submissions if not one.cancelled for run in one.runs} if slurm.silent else set()
     for run in runs:
-        record, seen, state = look(run, slurm.queue, run.path.name in slurm.queued)
-        queued += state in ACTIVE
-        if state in ACTIVE or not (may_start(state, seen.attempt) or (state in BROKEN and again(state))):
+        try:
+            record, seen, state = slurm.look(run)
+        except Unreadable as error:
+            choice.broken.append(error)
+            continue
+        if state in ACTIVE:
+            choice.queued += 1
+            continue
+        if not (may_start(state, seen.attempt) or (state in BROKEN and again(state))):
+            continue
+        if run.path.name in sent and state not in BROKEN:
+            choice.unknown += 1
             continue
         attempt = seen.attempt or {}
         # Who comes may take it without waiting for the lease: its owner has gone, or the user has asked.
         newest = seen.attempts if attempt and ("state" not in attempt or state in BROKEN) else None
         given: Resources | None = resources(run)
         if state is State.OUT_OF_MEMORY:
-            given = request.after_out_of_memory(resources(run), _memory(attempt))
+            given = request.after_out_of_memory(resources(run), had(attempt))
         if given is None:
-            capped.append(run.path.name)
+            choice.capped.append(run.path.name)
         else:
-            settings = Runtime.from_config(record.runtime | runtime, Path.cwd())
-            wanted.append(Wanted(run, given, settings.to_json(), newest))
-    return Choice(wanted, queued, capped)
+            settings = Runtime.from_config(own(record.runtime) | runtime, Path.cwd())
+            choice.wanted.append(Wanted(run, given, settings.to_json(), newest))
+    return choice
 
 
 def request_of(composer: Composer) -> Request | None:
@@ -89,15 +111,8 @@ def last_request(sweep: SweepDirectory, changes: dict[str, Any]) -> Request:
     Raises:
         BadInput: a change is none.
     """
-    submissions = [Submission.read(path) for path in sweep.submissions()]
-    last = max(submissions, key=lambda submission: submission.time, default=None)
-    return Request.from_config({**({} if last is None else last.launcher), "wait": False, **changes})
-
-
-def _memory(attempt: dict[str, Any]) -> int | None:
-    """What an attempt had, in MiB."""
-    had = attempt["host"].get("slurm_mem_per_node")
-    return None if had is None else int(had)
+    known, _ = submissions(sweep)
+    return Request.from_config({**(known[-1].launcher if known else {}), "wait": False, **changes})
 
 
 class Sender:
@@ -146,19 +161,25 @@ class Sender:
         chosen = self.choose()
         sent = submit(self.root, chosen.wanted, self._request) if chosen.wanted else Sent()
         self._say(chosen, sent)
-        return 1 if sent.refusals or (chosen.capped and not sent.runs) else 0
+        if sent.refusals or chosen.broken or (chosen.capped and not sent.runs):
+            return 1
+        return 3 if chosen.unknown else 0
 
     def _say(self, chosen: Choice, sent: Sent) -> None:
         shown = shlex.quote(os.path.relpath(self.root))
         jobs = ", ".join(f"{job} ({tasks} tasks)" if tasks > 1 else job for job, tasks in sent.jobs)
         rest = [f"{chosen.queued} were queued or at work"] if chosen.queued else []
+        if chosen.unknown:
+            rest += [f"{chosen.unknown} were not, as they may be in the queue: squeue does not answer"]
         rest += [f"{len(chosen.capped)} ran out of memory at memory_cap"] if chosen.capped else []
         rest += [f"{sent.left} stay planned"] if sent.left else []
         print(
             f"{shown}: {sent.runs} runs submitted" + (f" as {jobs}" if jobs else "") + "".join(f", {r}" for r in rest)
         )
         for refusal in sent.refusals:
-            print(f"refused: {refusal}")
+            print(plain(f"refused: {refusal}"))
+        for error in chosen.broken:
+            print(plain(f"left out {error}"), file=sys.stderr)
         if sent.left:
             print(f"later:  taunode-sweep resume {shown}")
         print(f"watch:  taunode-sweep status --watch {shown}")
@@ -170,33 +191,23 @@ class Sender:
 
         Ctrl-C ends the waiting; the jobs go on.
         """
-        watch, console = Watch(self.root, self._runs), Console()
+        watch = Watch(self.root, self._runs)
         again: Callable[[State], bool] = self._again
         try:
-            with Live(console=console, auto_refresh=False, transient=True) as live:
+            with Display(watch) as refresh:
                 while True:
                     chosen = self.choose(again)
                     again = State.OUT_OF_MEMORY.__eq__  # what else failed is tried once a command
-                    sent = Sent()
-                    if chosen.wanted:
-                        sent = submit(self.root, chosen.wanted, self._request)
+                    sent = submit(self.root, chosen.wanted, self._request) if chosen.wanted else Sent()
                     for refusal in sent.refusals:
-                        print(f"refused: {refusal}", flush=True)
+                        print(plain(f"refused: {refusal}"), flush=True)
+                    watch.unknown = bool(chosen.unknown)
                     if not sent.runs and not chosen.queued:
                         break
-                    self._follow(watch, live, console)
+                    watch.look()
+                    while watch.states() & ACTIVE:
+                        refresh()
+                        time.sleep(0.05)
         except KeyboardInterrupt:
             watch.interrupted = True
         return watch.outcome()
-
-    def _follow(self, watch: Watch, live: Live, console: Console) -> None:
-        """Until no run is queued or at work."""
-        while True:
-            if watch.is_due():
-                if console.is_terminal:
-                    live.update(watch.table(), refresh=True)
-                else:
-                    watch.print_changes()
-                if not watch.states() & ACTIVE:
-                    return
-            time.sleep(0.05)

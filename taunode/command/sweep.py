@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from taunode.errors import BadInput, run_command
+from taunode.errors import BadInput, plain, run_command
 
 if TYPE_CHECKING:
     from rich.console import Group
 
     from taunode.runs.state import State
-    from taunode.show.selection import Selection
+    from taunode.show.selection import Selected, Selection
     from taunode.show.status import Outcome
 
 NAME = "taunode-sweep"
@@ -90,36 +90,49 @@ def status(
     from taunode.runs.state import BROKEN
     from taunode.show.logs import AT_WORK
     from taunode.show.selection import select
+    from taunode.show.status import summary
 
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     chosen = select(sweep, where)
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while watch and any(one.state in AT_WORK for one in chosen.runs):
             began = time.monotonic()
-            live.update(_overview(sweep, chosen, False)[0], refresh=True)
+            live.update(_overview(sweep, chosen, False, console.width), refresh=True)
             chosen = select(sweep, where)
             time.sleep(max(1.0, 20 * (time.monotonic() - began)))
-    table, left_out = _overview(sweep, chosen, all_runs)
-    console.print(table)
-    if left_out:
+    console.print(_overview(sweep, chosen, all_runs, console.width))
+    if results := summary([one.seen.done["summary"] for one in chosen.runs if one.seen.done is not None]):
+        print(results)
+    if left_out := len(chosen.runs) - len(_shown(chosen, all_runs)):
         print(f"{left_out} more: --all")
     for name, reason in chosen.broken:
-        print(f"{NAME}: {name} cannot be read: {reason}", file=sys.stderr)
+        print(plain(f"{NAME}: {name} cannot be read: {reason}"), file=sys.stderr)
+    if chosen.slurm.silent:
+        print(f"{NAME}: squeue does not answer; what waits in the queue is shown as planned", file=sys.stderr)
     _warn_of_code(chosen)
     sys.exit(1 if chosen.broken or any(one.state in BROKEN for one in chosen.runs) else 0)
 
 
-def _overview(sweep: Path, chosen: "Selection", all_runs: bool) -> "tuple[Group, int]":
-    """The table of a selection, and how many runs are not in it."""
+def _shown(chosen: "Selection", all_runs: bool) -> "list[Selected]":
+    """The runs that have a line: all of them, or the first 40 without a result where they are many."""
     from taunode.runs.state import RESULTS
-    from taunode.show.status import counts, table
-    from taunode.show.status import status as look_at
 
     runs = chosen.runs
-    shown = runs if all_runs or len(runs) <= 40 else [one for one in runs if one.state not in RESULTS][:40]
-    rows = [look_at(one.run, chosen.slurm) for one in shown]
-    title = f"{sweep}: {counts(Counter(one.state for one in runs)).plain or 'no runs'}"
-    return table(rows, title), len(runs) - len(shown)
+    return runs if all_runs or len(runs) <= 40 else [one for one in runs if one.state not in RESULTS][:40]
+
+
+def _overview(sweep: Path, chosen: "Selection", all_runs: bool, width: int) -> "Group":
+    """Counts, and the table of a selection."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from taunode.show.status import counts, status_of, table
+
+    title = Text(f"{plain(str(sweep))}: ", style="italic")
+    title += counts(one.state for one in chosen.runs) if chosen.runs else Text("no runs")
+    shown = _shown(chosen, all_runs)
+    rows = [status_of(one.run, one.record, one.seen, one.state, chosen.slurm) for one in shown]
+    return Group(title, table(rows, width)) if rows else Group(title)
 
 
 def _warn_of_code(chosen: "Selection") -> None:
@@ -146,14 +159,19 @@ def resume(
         int | None, typer.Option(help="On this machine: worker processes; one a GPU, or a processor, when unsaid.")
     ] = None,
     here: Annotated[bool, typer.Option("--here", help="On this machine, though the sweep was sent to Slurm.")] = False,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", help="Let its jobs run what its files say, though you have not sent it."),
+    ] = False,
 ) -> None:
     """Go on with a sweep where it was started, here or on Slurm: what is planned or was cut off, and what failed.
 
     Done and diverged runs are left alone (see taunode --again). What ran out of memory on Slurm gets more.
     """
-    from taunode.cluster.submission import sweep_of
     from taunode.command.slurm import Sender, last_request
     from taunode.command.taunode import finish
+    from taunode.command.trust import ask, remember, shell_of
+    from taunode.runs.directory import sweep_of
     from taunode.runs.state import BROKEN
 
     changes = _changes(overrides or [])
@@ -163,6 +181,8 @@ def resume(
             raise BadInput(f"hydra.launcher settings are of jobs; {sweep} goes on here")
         sys.exit(finish(_execute(sweep, chosen, changes["runtime"], workers, also=BROKEN)))
     request = last_request(sweep_of(sweep), changes["hydra.launcher"])
+    remember("shell", shell_of(changes["hydra.launcher"]))
+    ask(sweep, request.values, yes)
     runs = [one.run for one in chosen.runs]
     sender = Sender(sweep_of(sweep).path, runs, request, changes["runtime"], again=lambda state: True)
     sender.check()
@@ -189,7 +209,7 @@ def worker(
     changes = _changes(overrides or [])
     if changes["hydra.launcher"]:
         raise BadInput("hydra.launcher settings are of jobs; a worker works here")
-    sys.exit(finish(_execute(sweep, _chosen(sweep, where, only), changes["runtime"], workers)))
+    sys.exit(finish(_execute(sweep, _chosen(sweep, where, only), changes["runtime"], workers, wait=False)))
 
 
 def logs(
@@ -210,21 +230,44 @@ def why(first: RunArgument, second: RunArgument) -> None:
 
     found = differences(one_run(first).read_config(), one_run(second).read_config())
     for key, (one, other) in found.items():
-        print(f"{key}: {json.dumps(one)} {json.dumps(other)}")
+        print(plain(f"{key}: {json.dumps(one)} {json.dumps(other)}"))
     if not found:
         print("the same run")
     sys.exit(1 if found else 0)
 
 
 def cancel(sweep: SweepArgument, where: WhereOption = None, only: OnlyOption = None) -> None:
-    """Stop a sweep's jobs in Slurm; runs at work save themselves, and `resume` goes on with them."""
+    """Stop a sweep, or some of its runs, here and in Slurm; runs at work save themselves, and `resume` goes on.
+
+    Exit code 1 if something of it cannot be cancelled.
+    """
     from taunode.command.cancel import cancel as stop
     from taunode.runs.directory import RunDirectory
     from taunode.show.selection import select
 
     everything = where is None and only is None and not RunDirectory(sweep).record.exists()
-    stopped = stop(sweep, select(sweep, where, only), everything)
-    print(f"cancelled: {', '.join(stopped)}" if stopped else f"{sweep}: nothing of it is in Slurm's queue")
+    done = stop(sweep, select(sweep, where, only), everything)
+    for word, names in (("jobs", done.jobs), ("at work", done.at_work), ("waiting", done.waiting)):
+        if names:
+            more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+            print(plain(f"cancelled, {word}: {', '.join(names[:20])}{more}"))
+    if not (done.jobs or done.at_work or done.waiting):
+        print(plain(f"{sweep}: nothing of it is at work or in Slurm's queue"))
+    for name, reason in done.broken:
+        print(plain(f"{NAME}: {name} cannot be cancelled: {reason}"), file=sys.stderr)
+    sys.exit(1 if done.broken else 0)
+
+
+def list_sweeps(
+    directory: Annotated[Path, typer.Argument(help="Where to look; here when unsaid.", metavar="DIR")] = Path(),
+) -> None:
+    """All sweeps below a directory: how their runs stand, and when something last happened."""
+    from rich.console import Console
+
+    from taunode.show.listing import listing
+
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    console.print(listing(directory, console.width))
 
 
 def _chosen(sweep: Path, where: str | None, only: str | None) -> "Selection":
@@ -237,7 +280,7 @@ def _chosen(sweep: Path, where: str | None, only: str | None) -> "Selection":
 
     chosen = select(sweep, where, only)
     for name, reason in chosen.broken:
-        print(f"{NAME}: left out {name}: {reason}", file=sys.stderr)
+        print(plain(f"{NAME}: left out {name}: {reason}"), file=sys.stderr)
     if not chosen.runs:
         counts = Counter(one.state for one in select(sweep).runs)
         there = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no runs"
@@ -252,17 +295,19 @@ def _execute(
     changes: dict[str, Any],
     workers: int | None,
     also: "frozenset[State]" = frozenset(),
+    wait: bool = True,
 ) -> "Outcome":
     """Execute on this machine what may be started of the chosen runs; broken ones only in states of `also`."""
     from taunode.command.local import run_locally
+    from taunode.command.trust import own
     from taunode.runs.runtime import Runtime
     from taunode.work.assignment import Assignment
 
     assignments = [
-        Assignment(one.run, Runtime.from_config(one.record.runtime | changes, Path.cwd()), one.seen.attempts)
+        Assignment(one.run, Runtime.from_config(own(one.record.runtime) | changes, Path.cwd()), one.seen.attempts)
         for one in chosen.runs
     ]
-    return run_locally(assignments, sweep, workers, also=also)
+    return run_locally(assignments, sweep, workers, also, wait)
 
 
 def _changes(overrides: list[str]) -> dict[str, dict[str, Any]]:
@@ -287,4 +332,5 @@ def main() -> None:
     app = typer.Typer(help="Sweeps: plan them, see how they stand, go on with them.", pretty_exceptions_enable=False)
     for command in (plan, status, logs, resume, worker, cancel, why):
         app.command()(command)
+    app.command("list")(list_sweeps)
     run_command(app, NAME)

@@ -20,11 +20,11 @@ from omegaconf import DictConfig, OmegaConf
 from taunode.command.execution import prepare, run_inline
 from taunode.command.plugins import RunFailed, register
 from taunode.command.slurm import request_of
-from taunode.errors import BadInput
+from taunode.errors import BadInput, plain
 from taunode.plan.command_line import named_sweep, options_of, plan_job, plan_multirun, plan_single
 from taunode.plan.compose import CONFIG, SHIPPED, Composer, Loader, quoted, search_path
 from taunode.plan.refusals import Refusal, explain
-from taunode.runs.state import BROKEN, RESULTS
+from taunode.runs.state import RESULTS
 from taunode.show.status import Outcome, counts
 from taunode.work.machine import check_machine
 from taunode.work.member import channel
@@ -182,23 +182,28 @@ def _job(config: DictConfig) -> float:
         raise KeyboardInterrupt
     (status,) = outcome.statuses
     if status.state not in RESULTS:
-        raise RunFailed(f"{status.name}: {status.state} {status.note}")
+        raise RunFailed(f"{status.name}: {status.word} {status.note}")
     return status.objective
 
 
 def finish(outcome: Outcome) -> int:
     """Say how the runs ended and what to type next; returns the exit code."""
     for status in outcome.statuses:
-        if status.state in BROKEN:
-            print(f"{status.name}: {status.state}: {status.note}", file=sys.stderr)
+        if status.has_failed:
+            print(plain(f"{status.name}: {status.word}: {status.note}"), file=sys.stderr)
     shown = shlex.quote(os.path.relpath(outcome.root))
     if outcome.is_sweep:
         print(f"{shown}: {'interrupted: ' if outcome.interrupted else ''}{counts(outcome.states).plain}")
         print(f"table:  multirun-analysis table {shown}")
-        if outcome.exit_code:
+        if outcome.exit_code == 3:
+            print("the rest is with another command, or with Slurm")
+            print(f"watch:  taunode-sweep status --watch {shown}")
+        elif outcome.exit_code:
             print(f"go on:  taunode-sweep resume {shown}")
     else:
         (status,) = outcome.statuses
         error = "" if status.test_error is None else f", test error {status.test_error:.2f} %"
-        print(f"{shown}: {status.state} {status.note}".rstrip() + error)
+        print(plain(f"{shown}: {status.word} {status.note}".rstrip() + error))
+        if outcome.exit_code == 130:
+            print(f"go on:  taunode-sweep resume {shown}")
     return outcome.exit_code

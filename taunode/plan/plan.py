@@ -17,20 +17,14 @@ from typing import Any
 from taunode.errors import BadInput
 from taunode.plan.compose import Composer
 from taunode.plan.freeze import Freezer
-from taunode.runs.claim import now
-from taunode.runs.directory import (
-    FORMAT,
-    Record,
-    RunDirectory,
-    SweepDirectory,
-    to_yaml,
-    write_aside,
-    write_json,
-    write_text,
-)
+from taunode.runs.config import read_buildable
+from taunode.runs.directory import RunDirectory, SweepDirectory
+from taunode.runs.files import to_yaml, write_aside, write_json, write_text
 from taunode.runs.provenance import code
+from taunode.runs.record import FORMAT, Record, now
 from taunode.runs.runtime import Runtime
 from taunode.runs.signature import differences, flatten, signature
+from taunode.runs.state import State
 from taunode.runs.where import Where
 
 LONGEST = 120  # characters of the readable part of a name
@@ -105,7 +99,7 @@ class Plan:
         record = Record(
             name=planned.run.path.name,
             signature=planned.signature,
-            state="planned",
+            state=State.PLANNED,
             planned=now(),
             command=os.path.relpath(command, planned.run.path),
             overrides=planned.overrides,
@@ -234,6 +228,7 @@ def place_run(config: dict[str, Any], overrides: list[str], directory: Path, fre
         found = differences(run.read_config(), config)
         keys = ", ".join(f"{name} ({old} there, {new} here)" for name, (old, new) in found.items())
         raise BadInput(f"{directory} holds another configuration: {keys}")
+    read_buildable(run.config)
     return PlannedRun(overrides, config, key, run, exists=True)
 
 

@@ -1,87 +1,34 @@
-"""The run directory and the sweep directory: every file name, and how files are read and written.
+"""The run directory and the sweep directory: the name of every file in them.
 
     <sweep>/commands/<time>-<id>.yaml   one a command that added runs
     <sweep>/slurm/<job name>.json       one a submission to Slurm; beside it the batch scripts and the logs of its tasks
     <sweep>/runs/<name>/                one a run; a single run directory is read as a sweep of one
         config.yaml  run.json  claim.<k>  done  .hydra/
         metrics.<k>.csv  timings.<k>.csv  checkpoint.<k>.pt  model.<k>.safetensors  best.<k>.safetensors
-        log.<k>.txt  error.<k>.txt
-        metrics.csv  timings.csv  model.safetensors  best.safetensors  log.txt      links to one attempt's files
+        log.<k>.txt  error.<k>.txt  cancel.<k>
+        metrics.csv  timings.csv  model.safetensors  best.safetensors  log.txt      one attempt's files, by plain names
 
-Everything an attempt writes carries its number k, so a process that lost its claim can spoil nothing. Every file
-but the log is written aside and renamed, so a reader sees the old file or the new one, never half of one.
+Everything an attempt writes carries its number k, so a process that lost its claim can spoil nothing. The plain names
+are symbolic links while the run is open, because an attempt's files are renamed into place again and again, and hard
+links once it is done: `done` itself is a second name of the claim that ended the run.
 """
 
 import contextlib
-import json
 import os
 import re
-import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import yaml
-
 from taunode.errors import BadInput
+from taunode.runs.config import read_config
+from taunode.runs.files import Missing, Unreadable, aside, open_regular
+from taunode.runs.record import Attempt, Done, Record, read_attempt, read_done, read_record
 
-FORMAT = 1  # of run.json and of the command files; raised when an older taunode could misread a newer sweep
-
-_loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml: 1 ms a file against 7 to 15 ms
-_dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-
-def read_yaml(path: Path) -> Any:
-    return yaml.load(path.read_bytes(), Loader=_loader)
-
-
-def to_yaml(value: Any) -> str:
-    return str(yaml.dump(value, Dumper=_dumper, sort_keys=False, allow_unicode=True, width=110))
-
-
-def write_aside(path: Path, write: Callable[[BinaryIO], object], durable: bool = False) -> None:
-    """Write a file beside `path` and rename it there; the old one stays whole if anything goes wrong.
-
-    `durable` also waits until the bytes are on the disk (for what would be expensive to compute again).
-    """
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with open(aside, "wb") as file:
-            write(file)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            aside.unlink()
-        raise
-
-
-def write_text(path: Path, text: str) -> None:
-    write_aside(path, lambda file: file.write(text.encode()))
-
-
-def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-
-
-def link_once(path: Path, value: Any) -> bool:
-    """Create `path` holding `value` as JSON; False if it exists already. Of any number of processes one wins."""
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        aside.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-        os.link(aside, path)  # atomic on every file system with hard links, NFS included
-    except FileExistsError:
-        return False
-    finally:
-        aside.unlink(missing_ok=True)
-    return True
-
-
-class NewerFormat(BadInput):
-    """A newer taunode wrote this: going on could misread it, so no reader may skip it as merely broken."""
+NUMBER = r"([1-9][0-9]{0,5})"  # of an attempt
+ABANDONED = 3600.0  # seconds after which an aside has no writer any more
+_ASIDE = re.compile(rf"\.(?:(?:checkpoint|model|best|metrics|timings)\.{NUMBER}\.\w+|[a-z0-9.]+)\.[0-9a-f]{{8}}")
 
 
 class RunDirectory:
@@ -101,6 +48,9 @@ class RunDirectory:
 
     def claim(self, attempt: int) -> Path:
         return self.path / f"claim.{attempt}"
+
+    def cancel(self, attempt: int) -> Path:
+        return self.path / f"cancel.{attempt}"
 
     def metrics(self, attempt: int) -> Path:
         return self.path / f"metrics.{attempt}.csv"
@@ -127,89 +77,92 @@ class RunDirectory:
         """Let the plain names (`metrics.csv`, …) lead to this attempt's files."""
         for name in self.linked:
             stem, suffix = name.split(".", 1)
-            aside = self.path / f".{name}.{uuid.uuid4().hex[:8]}"
-            aside.symlink_to(f"{stem}.{attempt}.{suffix}")
-            os.replace(aside, self.path / name)
+            beside = aside(self.path / name)
+            beside.symlink_to(f"{stem}.{attempt}.{suffix}")
+            os.replace(beside, self.path / name)
+
+    def settle(self, attempt: int) -> None:
+        """As `link`, for good: hard links, which cost no inode and survive being copied one by one."""
+        for name in self.linked:
+            stem, suffix = name.split(".", 1)
+            beside = aside(self.path / name)
+            try:
+                os.link(self.path / f"{stem}.{attempt}.{suffix}", beside)
+                os.replace(beside, self.path / name)
+            except FileNotFoundError:  # what diverged in its first epoch has no best weights
+                (self.path / name).unlink(missing_ok=True)
+
+    def numbers(self, pattern: str) -> list[int]:
+        """The attempts that have a file of this name, in which `{}` stands for the number; sorted."""
+        name = re.compile(re.escape(pattern).replace(re.escape("{}"), NUMBER))
+        found = (name.fullmatch(entry) for entry in os.listdir(self.path))
+        return sorted(int(match[1]) for match in found if match)
 
     def attempts(self) -> int:
         """The number of the newest claim; 0 when there is none. The highest claim owns the run."""
-        numbers = [name[6:] for name in os.listdir(self.path) if name.startswith("claim.")]
-        return max((int(number) for number in numbers if number.isdigit()), default=0)
+        return max(self.numbers("claim.{}"), default=0)
 
     def checkpoints(self) -> list[int]:
         """The attempts that left a checkpoint."""
-        found = (re.fullmatch(r"checkpoint\.(\d+)\.pt", name) for name in os.listdir(self.path))
-        return sorted(int(match[1]) for match in found if match)
+        return self.numbers("checkpoint.{}.pt")
+
+    def open_checkpoints(self) -> Iterator[BinaryIO]:
+        """All checkpoints, each open until the next is asked for.
+
+        Raises:
+            Unreadable: one is no regular file.
+        """
+        for attempt in self.checkpoints():
+            with contextlib.suppress(Missing):  # an owner that just lost its claim wrote a newer one
+                yield open_regular(self.checkpoint(attempt))
 
     def remove_asides(self, before: int) -> None:
-        """Remove what writers of the attempts before this one left when they were killed: a checkpoint can be large."""
+        """Remove what writers left that were killed: those of the attempts before this one (a checkpoint can be large),
+        and whatever else nobody has renamed for an hour."""
         for name in os.listdir(self.path):
-            aside = re.fullmatch(r"\.(?:checkpoint|model|best|metrics|timings)\.(\d+)\.\w+\.[0-9a-f]{8}", name)
-            if aside and int(aside[1]) < before:
-                (self.path / name).unlink(missing_ok=True)
+            if (left := _ASIDE.fullmatch(name)) is not None:
+                path = self.path / name
+                with contextlib.suppress(FileNotFoundError):
+                    is_old = time.time() - path.lstat().st_mtime > ABANDONED
+                    if is_old or (left[1] is not None and int(left[1]) < before):
+                        path.unlink()
 
     def read_config(self) -> dict[str, Any]:
-        """The frozen configuration."""
-        config = read_yaml(self.config)
-        if not isinstance(config, dict):
-            raise BadInput(f"{self.config}: not a configuration")
-        return config
+        """The frozen configuration.
 
-    def read_record(self) -> "Record":
+        Raises:
+            Unreadable: it cannot be read, or is none.
+        """
+        return read_config(self.config)
+
+    def read_record(self) -> Record:
+        """
+        Raises:
+            Unreadable: it cannot be read, or is none.
+        """
+        if self.path.is_symlink():  # a sweep's runs lie in it; what a user types is resolved before
+            raise Unreadable(self.path, "is a symbolic link")
         try:
-            return Record.from_json(json.loads(self.record.read_bytes()), self.record)
-        except FileNotFoundError:
-            raise BadInput(f"{self.path} is not a run directory: it has no {self.record.name}") from None
-        except json.JSONDecodeError as error:
-            raise BadInput(f"{self.record}: not valid JSON ({error})") from None
+            return read_record(self.record)
+        except Missing:
+            raise Unreadable(self.path, f"is not a run directory: it has no {self.record.name}") from None
 
+    def read_claim(self, attempt: int) -> Attempt:
+        """What the claim of an attempt says.
 
-@dataclass
-class Record:
-    """`run.json`: what a run is, and what is known of its attempts.
+        Raises:
+            Unreadable: it cannot be read, or is none.
+        """
+        return read_attempt(self.claim(attempt), attempt)
 
-    The claims and `done` are the truth of who owns the run and how it ended; this file repeats them, so that a
-    reader of many runs opens one file each. Where they differ, `taunode.runs.state` believes the claims.
+    def read_done(self) -> Done:
+        """How the run ended.
 
-    Attributes:
-        name: the directory's name when it was planned.
-        signature: 32 hex digits, the hash of the scientific configuration.
-        state: the state stored last.
-        planned: when, ISO 8601 with time zone.
-        command: the file under `commands/` that added the run, or null for a single run.
-        overrides: the command line's overrides that made this run, in Hydra's words.
-        facts: what planning found out: tau (label), tau_value, blocks (L), parameters, steps_per_epoch …
-        runtime: the runtime settings asked for.
-        attempts: one mapping an attempt: attempt, host, device, …, state, end.
-        summary: the results of the attempt that `done` names.
-    """
-
-    name: str
-    signature: str
-    state: str
-    planned: str
-    command: str | None
-    overrides: list[str]
-    facts: dict[str, Any]
-    runtime: dict[str, Any]
-    attempts: list[dict[str, Any]]
-    summary: dict[str, Any]
-
-    def to_json(self) -> dict[str, Any]:
-        return {"format": FORMAT, **self.__dict__}
-
-    @classmethod
-    def from_json(cls, value: Any, path: Path) -> "Record":
-        if not isinstance(value, dict) or not isinstance(value.get("format"), int):
-            raise BadInput(f"{path}: not a run's record")
-        if value["format"] > FORMAT:
-            raise NewerFormat(
-                f"{path} was written by a newer taunode (format {value['format']}; this one reads {FORMAT})"
-            )
-        missing = [name for name in cls.__dataclass_fields__ if name not in value]
-        if missing:
-            raise BadInput(f"{path}: without {', '.join(missing)}")
-        return cls(**{name: value[name] for name in cls.__dataclass_fields__})
+        Raises:
+            Missing: it has not.
+            Unreadable: it cannot be read, or is none.
+        """
+        return read_done(self.done)
 
 
 class SweepDirectory:
@@ -225,31 +178,54 @@ class SweepDirectory:
         return self.slurm / f"{name}.json"
 
     def submissions(self) -> list[Path]:
-        return sorted(self.slurm.glob("*.json"))
+        """The files of all submissions, sorted by name."""
+        return [] if self.slurm.is_symlink() else sorted(self.slurm.glob("*.json"))
 
     def run(self, name: str) -> RunDirectory:
         return RunDirectory(self.runs / name)
 
-    def named(self) -> Iterator[str]:
-        """The names of all run directories, sorted; none while `runs/` does not exist."""
-        with contextlib.suppress(FileNotFoundError):
-            yield from sorted(entry.name for entry in os.scandir(self.runs) if entry.is_dir() and entry.name[0] != ".")
+    def named(self) -> list[str]:
+        """The names of all run directories, sorted; none while `runs/` does not exist.
+
+        Raises:
+            Unreadable: `runs/` is a link, or no directory.
+        """
+        try:
+            if self.runs.is_symlink():
+                raise Unreadable(self.runs, "is a symbolic link")
+            with os.scandir(self.runs) as entries:
+                return sorted(entry.name for entry in entries if entry.name[0] != "." and not entry.is_file())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise Unreadable(self.runs, error.strerror or "cannot be read") from None
 
     def __iter__(self) -> Iterator[RunDirectory]:
         return (self.run(name) for name in self.named())
 
-    @classmethod
-    def open(cls, path: Path | str) -> "list[RunDirectory]":
-        """The runs of an existing sweep directory, or the one run of a run directory.
 
-        Raises:
-            BadInput: `path` is neither.
-        """
-        path = Path(path)
-        if RunDirectory(path).record.exists():
-            return [RunDirectory(path)]
-        sweep = cls(path)
-        if not sweep.runs.is_dir():
-            reason = "it does not exist" if not path.exists() else "it has neither runs/ nor run.json"
-            raise BadInput(f"{path} is not a sweep directory: {reason}")
-        return list(sweep)
+def sweep_of(path: Path) -> SweepDirectory:
+    """The sweep of a path that is a sweep's directory, or a run's inside of one: a run's record says which it is."""
+    path = path.resolve()
+    try:
+        command = RunDirectory(path).read_record().command
+    except Unreadable:
+        command = None
+        if path.parent.name == "runs" and (path.parents[1] / "commands").is_dir():  # broken, but of a sweep
+            command = "../../commands"
+    return SweepDirectory(path.parents[1] if command is not None and command.startswith("../../") else path)
+
+
+def runs_of(path: Path) -> list[RunDirectory]:
+    """The runs of an existing sweep directory, or the one run of a run directory.
+
+    Raises:
+        BadInput: `path` is neither.
+    """
+    run, sweep = RunDirectory(path.resolve()), SweepDirectory(path)
+    if os.path.lexists(run.record):
+        return [run]
+    if not sweep.runs.is_dir():
+        reason = "it does not exist" if not path.exists() else "it has neither runs/ nor run.json"
+        raise BadInput(f"{path} is not a sweep directory: {reason}")
+    return list(sweep)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from taunode.runs.files import Unreadable, read_bytes
+
 PATIENCE = 1.0  # seconds for slurmstepd's words to reach the file after its signal has reached us
 CAUSES = (  # what stands behind "JOB 12 ON node CANCELLED AT <time>", the state it means, and our words for it
     ("DUE TO TIME LIMIT", "timeout", "the time limit"),
@@ -25,15 +27,17 @@ NO_MEMORY = re.compile(r"oom[-_]kill|exceeded memory limit|Out Of Memory", re.IG
 
 
 def job_here(environment: Mapping[str, str] = os.environ) -> dict[str, Any] | None:
-    """The job this process is part of: id (its raw number), job (as squeue prints it), name, restart (how often it
-    was requeued), errors (the file that standard error goes to) and offset (its size now); None outside of Slurm."""
+    """The job this process is part of; None outside of Slurm.
+
+    `id`: its raw number; `job`: as squeue prints it; `name`; `restart`: how often it was requeued; `errors`: the file
+    that standard error goes to, and `offset`: its size now; `user` and `cluster`: whose, and where.
+    """
     job = environment.get("SLURM_JOB_ID")
     if job is None or "SLURM_STEP_ID" not in environment:  # a shell in an allocation is no task
         return None
     shown = job
     if "SLURM_ARRAY_TASK_ID" in environment:
         shown = f"{environment['SLURM_ARRAY_JOB_ID']}_{environment['SLURM_ARRAY_TASK_ID']}"
-    name, restart = environment.get("SLURM_JOB_NAME", ""), int(environment.get("SLURM_RESTART_COUNT", "0"))
     errors, offset = None, 0
     try:
         path = os.readlink("/proc/self/fd/2")
@@ -41,7 +45,16 @@ def job_here(environment: Mapping[str, str] = os.environ) -> dict[str, Any] | No
             errors, offset = path, os.path.getsize(path)
     except OSError:
         pass  # not Linux, or no such file any more
-    return {"id": job, "job": shown, "name": name, "restart": restart, "errors": errors, "offset": offset}
+    return {
+        "id": job,
+        "job": shown,
+        "name": environment.get("SLURM_JOB_NAME", ""),
+        "restart": int(environment.get("SLURM_RESTART_COUNT", "0")),
+        "errors": errors,
+        "offset": offset,
+        "user": environment.get("SLURM_JOB_USER"),
+        "cluster": environment.get("SLURM_CLUSTER_NAME"),
+    }
 
 
 def was_restarted(job: Mapping[str, Any]) -> bool:
@@ -55,11 +68,10 @@ def ending(job: Mapping[str, Any]) -> tuple[str, str] | None:
     if job["errors"] is None:
         return None
     try:
-        with open(job["errors"], "rb") as file:
-            file.seek(job["offset"])
-            return read_ending(file.read().decode(errors="replace"), job["id"])
-    except OSError:
+        written = read_bytes(Path(job["errors"]), offset=job["offset"])
+    except Unreadable:
         return None
+    return read_ending(written.decode(errors="replace"), job["id"])
 
 
 def read_ending(text: str, job: str) -> tuple[str, str] | None:
@@ -110,18 +122,26 @@ def memory_kills(cgroups: str = "/proc/self/cgroup", root: str = "/sys/fs/cgroup
 
 @dataclass(frozen=True)
 class Queue:
-    """What squeue shows of some jobs.
+    """What squeue has answered.
 
     Attributes:
-        asked: the names of the jobs that were asked for.
-        names: those of them that wait or work.
+        asked: when, in seconds since 1970.
+        cluster: of which cluster; null where that cannot be found out.
+        users: whose jobs it shows.
         working: the raw numbers of the tasks at work → when their time is over, in seconds since 1970 (None: never).
+        submissions: those of the sweep that have tasks in the queue or at work → the numbers of these jobs.
     """
 
-    asked: frozenset[str]
-    names: frozenset[str]
-    working: dict[str, float | None]
+    asked: float
+    cluster: str | None
+    users: frozenset[str]
+    working: Mapping[str, float | None]
+    submissions: Mapping[str, frozenset[str]]
 
-    def lacks(self, job: Mapping[str, Any]) -> bool:
-        """Whether a job that `job_here` described is no more at work."""
-        return job["name"] in self.asked and job["id"] not in self.working
+    def lacks(self, job: Mapping[str, Any], since: float) -> bool:
+        """Whether a job that `job_here` described is no more at work; `since` when it is known to have been.
+
+        An answer that is older than that says nothing, nor does one about another cluster or other people's jobs.
+        """
+        same = job.get("cluster") in (None, self.cluster) and job.get("user") in self.users
+        return same and self.asked > since and job["id"] not in self.working

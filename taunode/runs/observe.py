@@ -1,73 +1,89 @@
-"""What a run directory shows: its record, its claims and heartbeat, and the state that follows."""
+"""What a run directory shows: its record, its claims and heartbeat, and the state that follows. Writes nothing."""
 
 import contextlib
-import json
 import os
 import re
 import time
-import uuid
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from taunode.runs.directory import Record, RunDirectory
+from taunode.runs.directory import NUMBER, RunDirectory
+from taunode.runs.files import Missing, Unreadable
 from taunode.runs.job import Queue, ending
 from taunode.runs.owner import is_gone
+from taunode.runs.record import Attempt, Record
 from taunode.runs.state import RESULTS, Observation, State, derive
 
-
-def server_time(run: RunDirectory) -> float:
-    """The file server's clock, which is not this host's."""
-    touched = run.path / f".clock.{uuid.uuid4().hex[:8]}"
-    touched.touch()
-    try:
-        return touched.stat().st_mtime
-    finally:
-        touched.unlink()
+_claim = re.compile(rf"claim\.{NUMBER}")
 
 
-def look(run: RunDirectory, queue: Queue | None = None, queued: bool = False) -> tuple[Record, Observation, State]:
+def look(
+    run: RunDirectory,
+    queue: Queue | None = None,
+    retried: Collection[int] | None = None,
+    now: float | None = None,
+) -> tuple[Record, Observation, State]:
     """A run's record, what its directory shows, and the state that follows.
 
     Args:
         queue: of the sweep's jobs, where somebody has asked Slurm.
-        queued: a job that waits or works has been submitted for the run.
+        retried: a job that waits or works has been submitted for the run; see `derive`.
+        now: the file server's clock; this host's by default, which is good enough to look at a run, not to take it.
+
+    Raises:
+        Unreadable: a record of it is not what it should be.
     """
     record = run.read_record()
-    seen = observe(run, record, queue=queue)
-    if derive(seen) in (State.RUNNING, State.STALLED):
-        with contextlib.suppress(OSError):  # who may only read has no better clock than this host's
-            seen = observe(run, record, server_time(run), queue)
-    return record, seen, derive(seen, queued)
+    seen = observe(run, record, now, queue)
+    return record, seen, derive(seen, retried)
 
 
 def observe(run: RunDirectory, record: Record, now: float | None = None, queue: Queue | None = None) -> Observation:
-    """Look at a run's claims; other files than run.json are opened only where that is not up to date.
-
-    Args:
-        now: the file server's clock (the mtime of a file just touched there); this host's clock by default.
-        queue: of the sweep's jobs, where somebody has asked Slurm.
-    """
-    names = set(os.listdir(run.path))
-    attempts = max((int(m[1]) for n in names if (m := re.fullmatch(r"claim\.(\d+)", n))), default=0)
+    """Look at a run's claims; other files than run.json are opened only where that is not up to date."""
+    try:
+        names = set(os.listdir(run.path))
+    except OSError as error:
+        raise Unreadable(run.path, error.strerror or "cannot be read") from None
+    attempts = max((int(match[1]) for name in names if (match := _claim.fullmatch(name))), default=0)
     known = {attempt["attempt"]: attempt for attempt in record.attempts}
-    done = None
+    done: Mapping[str, Any] | None = None
     if run.done.name in names:
         settled = record.state in RESULTS and record.summary
-        done = {"state": record.state, "summary": record.summary} if settled else json.loads(run.done.read_bytes())
+        done = {"state": record.state, "summary": record.summary} if settled else run.read_done()
     attempt = known.get(attempts)
     if attempts == 0 or done is not None or (attempt is not None and "state" in attempt):
         return Observation(attempts, attempt, done=done)
-    path = run.claim(attempts)
-    attempt = json.loads(path.read_bytes())
-    silent = (time.time() if now is None else now) - path.stat().st_mtime
-    job = attempt["owner"].get("slurm")
-    if job is None:
-        return Observation(attempts, attempt, silent, is_gone(attempt["owner"], silent))
-    gone = is_gone(attempt["owner"], silent) or (queue is not None and queue.lacks(job))
+    try:
+        attempt = run.read_claim(attempts)
+        beaten = run.claim(attempts).lstat().st_mtime
+    except (Missing, FileNotFoundError):  # removed while we looked; so is the run, most likely
+        raise Unreadable(run.claim(attempts), "has just gone") from None
+    silent = (time.time() if now is None else now) - beaten
+    gone = is_gone(attempt["owner"], silent)
+    cancelled = run.cancel(attempts).name in names
+    job = attempt["owner"]["slurm"]
+    if job is None or "state" in attempt:
+        return Observation(attempts, attempt, silent, gone, cancelled=cancelled)
+    unemployed = queue is not None and queue.lacks(job, _seconds(attempt["started"]))
     told = None
-    if (found := ending(job)) is not None:
+    if _is_of_the_sweep(job["errors"], run) and (found := ending(job)) is not None:
         told = State(found[0])
-        attempt |= {"end": found[1], "progressed": fingerprint(run) != attempt["checkpoints"]}
-    return Observation(attempts, attempt, silent, gone, told=told)
+        attempt["end"], attempt["progressed"] = found[1], fingerprint(run) != attempt["checkpoints"]
+    return Observation(attempts, attempt, silent, gone, unemployed, told=told, cancelled=cancelled)
+
+
+def _seconds(time_: str) -> float:
+    try:
+        return datetime.fromisoformat(time_).timestamp()
+    except ValueError:
+        return float("inf")  # then no answer of squeue's is newer
+
+
+def _is_of_the_sweep(errors: str | None, run: RunDirectory) -> bool:
+    """Whether a task's standard error is where a sweep keeps them: a claim says nothing about other files."""
+    return errors is not None and Path(errors).parent == run.path.resolve().parents[1] / "slurm"
 
 
 def fingerprint(run: RunDirectory) -> list[list[int]]:
@@ -75,11 +91,11 @@ def fingerprint(run: RunDirectory) -> list[list[int]]:
     found = []
     for attempt in run.checkpoints():
         with contextlib.suppress(FileNotFoundError):  # removed by the owner in between
-            found.append([attempt, run.checkpoint(attempt).stat().st_mtime_ns])
+            found.append([attempt, run.checkpoint(attempt).lstat().st_mtime_ns])
     return found
 
 
-def earlier_attempts(run: RunDirectory, record: Record, attempts: int) -> list[dict[str, Any]]:
+def earlier_attempts(run: RunDirectory, record: Record, attempts: int) -> list[Attempt]:
     """The records of attempts 1 … `attempts`: from run.json, or from the claims where it is behind."""
     known = {attempt["attempt"]: attempt for attempt in record.attempts if "state" in attempt}
-    return [known.get(number) or json.loads(run.claim(number).read_bytes()) for number in range(1, attempts + 1)]
+    return [known.get(number) or run.read_claim(number) for number in range(1, attempts + 1)]

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,23 +36,49 @@ def _namespace() -> str | None:
 
 
 def _started(pid: int) -> str | None:
-    """The start time of a process in clock ticks since boot; None when it has ended, even if nobody has reaped it."""
+    """The start time of a process in clock ticks since boot; None when it has ended, even if nobody has reaped it.
+
+    Raises:
+        PermissionError: there is one, of somebody else, and this process may not see since when.
+    """
     stat = _read(f"/proc/{pid}/stat")
-    fields = stat.rpartition(")")[2].split() if stat else ["X"]  # from field 3 on; the name may hold spaces
+    if stat is None:
+        try:
+            os.kill(pid, 0)  # where /proc hides the processes of others (hidepid), this does not
+        except ProcessLookupError:
+            return None
+        except OverflowError:
+            return None
+        raise PermissionError(pid)
+    fields = stat.rpartition(")")[2].split()  # from field 3 on; the name may hold spaces
     return None if fields[0] in "ZX" else fields[19]
 
 
-def is_gone(owner: dict[str, Any], silent: float) -> bool:
+def is_gone(owner: Mapping[str, Any], silent: float) -> bool:
     """Whether the process that `identity()` described has provably ended: same machine, and not there any more; or
     this process belongs to a later start of the same job.
 
     `silent`: seconds since its last heartbeat.
     """
-    if owner.get("slurm") is not None and was_restarted(owner["slurm"]):
+    if owner["slurm"] is not None and was_restarted(owner["slurm"]):
         return True
-    if owner.get("boot") is None or owner.get("host") != os.uname().nodename:
+    if owner["boot"] is None or owner["host"] != os.uname().nodename:
         return False
     if owner["boot"] != _read("/proc/sys/kernel/random/boot_id"):
         # Another boot of this machine, unless it was heard of since: then it is another machine of the same name.
         return silent > time.clock_gettime(time.CLOCK_BOOTTIME)
-    return bool(owner["namespace"] == _namespace() and _started(owner["pid"]) != owner["started"])
+    return owner["namespace"] is not None and owner["namespace"] == _namespace() and not is_alive(owner)
+
+
+def is_alive(owner: Mapping[str, Any]) -> bool:
+    """Whether a process of this machine is still there; true where that cannot be seen."""
+    try:
+        return bool(_started(owner["pid"]) == owner["started"])
+    except PermissionError:
+        return True
+
+
+def is_here(owner: Mapping[str, Any]) -> bool:
+    """Whether this machine (and container) is the owner's, and its process is at work there."""
+    same = owner["boot"] is not None and owner["boot"] == _read("/proc/sys/kernel/random/boot_id")
+    return same and owner["namespace"] == _namespace() and is_alive(owner)

@@ -2,12 +2,15 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from taunode.build import checked
 from taunode.errors import BadInput
+from taunode.runs.job import job_here
+from taunode.runs.record import LONGEST_LEASE, Attempt
 
 BITS = ("threads", "compile", "channels_last")  # what changes rounding: kept from attempt 1 when a run goes on
 
@@ -34,7 +37,8 @@ class Runtime:
     checkpoint_seconds: float
     lease_seconds: float
     keep_checkpoint: bool
-    loader_workers: int | None
+    loader_workers: int | None = None  # from here on: keys that the records of older releases lack
+    grace_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
@@ -44,9 +48,14 @@ class Runtime:
                 "runtime.loader_workers must be at least 0, or null for the processors shared out, "
                 f"got {self.loader_workers}"
             )
-        for name in ("checkpoint_seconds", "lease_seconds"):
-            if not getattr(self, name) > 0:
-                raise BadInput(f"runtime.{name} must be above 0, got {getattr(self, name)}")
+        for name in ("checkpoint_seconds", "lease_seconds", "grace_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise BadInput(f"runtime.{name} must be above 0, got {value}")
+        if self.lease_seconds > LONGEST_LEASE:
+            raise BadInput(
+                f"runtime.lease_seconds must be at most {LONGEST_LEASE:.0f} (a week), got {self.lease_seconds}"
+            )
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
             raise BadInput(f"runtime.device must be auto, cpu, cuda or cuda:<number>, got {self.device!r}")
 
@@ -73,7 +82,11 @@ class Runtime:
             return self
         return replace(self, loader_workers=max(1, processors() // processes))
 
-    def keeping_bits(self, attempts: list[dict[str, Any]]) -> "Runtime":
-        """These settings, with what changes rounding taken over from the first attempt."""
-        first = attempts[0].get("runtime", {}) if attempts else {}
+    def grace(self) -> float:
+        """Seconds that a run has to save itself when it is told to stop; Slurm itself gives 30."""
+        return self.grace_seconds or (20.0 if job_here() else 120.0)
+
+    def keeping_bits(self, attempts: Sequence[Attempt]) -> "Runtime":
+        """These settings, with what changes rounding taken over from the first attempt that executed anything."""
+        first = next((attempt["runtime"] for attempt in attempts if "runtime" in attempt), {})
         return replace(self, **{name: first[name] for name in BITS if name in first})

@@ -1,7 +1,7 @@
 """What a plan would do: its runs, and on Slurm the resources, arrays, batch scripts and hours."""
 
+import contextlib
 import json
-import math
 import sys
 from collections import defaultdict
 from typing import Any
@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from taunode.cluster.resources import Request, Resources
-from taunode.cluster.submit import Arrays, Wanted, kinds, max_array_size, split
+from taunode.cluster.submit import Arrays, Wanted, divided, job_name
 from taunode.plan.plan import Plan, PlannedRun
 from taunode.runs.directory import SweepDirectory
+from taunode.runs.files import Unreadable
 from taunode.runs.observe import look
 from taunode.runs.signature import flatten, scientific
 from taunode.runs.state import State
@@ -46,19 +47,18 @@ def _rows(plan: Plan) -> list[dict[str, Any]]:
 def print_jobs(made: Plan, request: Request) -> None:
     """For each kind of resources what it is, its arrays, the hours, and the batch script of its first array."""
     sweep = SweepDirectory(made.root)
-    share = request.options.runs_per_task * request.options.workers_per_task
-    largest = request.options.max_array_size or max_array_size() or 1001
     planned = {run.run.path: run for run in made.new}
     wanted = [Wanted(run.run, request.of(dict(flatten(run.config)))) for run in made.new]
     seconds = _seconds_before(made)
-    for members in kinds(wanted):
+    share = request.options.runs_per_task * request.options.workers_per_task
+    for members, arrays in divided(wanted, request)[0]:
         resources = members[0].resources
-        arrays = split(math.ceil(len(members) / share), largest)
         sizes = " + ".join(str(array.tasks) for array in arrays)
         hours = _hours([planned[one.run.path] for one in members], seconds)
         print(f"\n{len(members)} runs: {_told(resources)}; tasks: {sizes}; hours: {hours}\n")
         executor = Arrays(sweep.slurm, f"{made.root.name}-<id>", request, resources)
-        print(executor.text(arrays[0], sweep.submission("<id>")))
+        name = job_name(made.root, [one.run.path.name for one in members][: arrays[0].tasks * share], 0, len(wanted))
+        print(executor.text(arrays[0], sweep.submission("<id>"), name))
 
 
 def _told(resources: Resources) -> str:
@@ -76,9 +76,10 @@ def _seconds_before(made: Plan) -> dict[str, float]:
     """How long the runs of each likeness took that the sweep has done, on average."""
     found: dict[str, list[float]] = defaultdict(list)
     for run in SweepDirectory(made.root):
-        record, _, state = look(run)
-        if state is State.DONE and "seconds" in record.summary:
-            found[_likeness(run.read_config())].append(record.summary["seconds"])
+        with contextlib.suppress(Unreadable):
+            record, _, state = look(run)
+            if state is State.DONE and "seconds" in record.summary:
+                found[_likeness(run.read_config())].append(record.summary["seconds"])
     return {likeness: sum(seconds) / len(seconds) for likeness, seconds in found.items()}
 
 

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from taunode.cluster.submission import InSlurm, sweep_of
+from taunode.cluster.submission import InSlurm
 from taunode.errors import BadInput, nearest
-from taunode.runs.directory import NewerFormat, Record, RunDirectory, SweepDirectory
-from taunode.runs.observe import look
+from taunode.runs.directory import RunDirectory, SweepDirectory, runs_of, sweep_of
+from taunode.runs.files import Unreadable
+from taunode.runs.record import Record
 from taunode.runs.signature import flatten
 from taunode.runs.state import Observation, State
 from taunode.runs.where import Where
@@ -24,7 +25,7 @@ class Selected:
 
 @dataclass(frozen=True)
 class Selection:
-    """The runs of a sweep that were chosen, those that cannot be read with the reason, and what Slurm has of it."""
+    """The runs of a sweep that were chosen, what cannot be read with the reason, and what Slurm has of it."""
 
     runs: list[Selected]
     broken: list[tuple[str, str]]
@@ -39,26 +40,28 @@ def select(sweep: Path, where: str | None = None, only: str | None = None) -> Se
         only: states, with commas.
 
     Raises:
-        BadInput: it is no sweep; a newer taunode has written to it; the condition is none, or has an unknown key.
+        BadInput: it is no sweep; the condition is none, or has a key that no run has.
     """
     condition = None if where is None else Where(where)
     states = None if only is None else _states(only)
+    runs = runs_of(sweep)
     slurm = InSlurm.of(sweep_of(sweep))
-    chosen, broken = [], []
-    for run in SweepDirectory.open(sweep):
+    chosen: list[Selected] = []
+    broken = [(str(error.path), error.reason) for error in slurm.broken]
+    for run in runs:
         try:
-            record, seen, state = look(run, slurm.queue, run.path.name in slurm.queued)
-            config = {} if condition is None else run.read_config()
-        except NewerFormat:
-            raise
-        except (BadInput, OSError, ValueError) as error:
-            broken.append((run.path.name, str(error)))
-            continue
-        if states is not None and state not in states:
-            continue
-        if condition is None or condition({**dict(flatten(config)), **record.facts, "state": str(state)}):
-            chosen.append(Selected(run, record, seen, state))
+            record, seen, state = slurm.look(run)
+            if states is not None and state not in states:
+                continue
+            if condition is None or condition(_keys(run, record, state)):
+                chosen.append(Selected(run, record, seen, state))
+        except Unreadable as error:
+            broken.append((run.path.name, f"{error.path.name}: {error.reason}"))
     return Selection(chosen, broken, slurm)
+
+
+def _keys(run: RunDirectory, record: Record, state: State) -> dict[str, object]:
+    return {**dict(flatten(run.read_config())), **record.facts, "state": str(state)}
 
 
 def _states(only: str) -> frozenset[str]:
@@ -73,8 +76,9 @@ def one_run(path: Path) -> RunDirectory:
     Raises:
         BadInput: it is no run's directory.
     """
-    if not RunDirectory(path).record.exists():
+    run = RunDirectory(path.resolve())
+    if not run.record.exists():
         runs = [path / "runs" / name for name in SweepDirectory(path).named()]
         hint = f"; it is a sweep, of which this is a run: {runs[0]}" if runs else ""
         raise BadInput(f"{path} is not a run directory{hint}")
-    return RunDirectory(path)
+    return run

@@ -1,9 +1,11 @@
-"""How a sweep stands: a line a run for those who watch it, counts for all, and the exit code that follows."""
+"""How runs stand: a line a run for those who look, counts and a summary for all, and the exit code that follows."""
 
 import csv
+import io
 import math
-import time
+import statistics
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,12 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from taunode.cluster.submission import InSlurm, sweep_of
+from taunode.cluster.submission import InSlurm
+from taunode.errors import plain
 from taunode.runs.directory import RunDirectory, SweepDirectory
-from taunode.runs.observe import look
-from taunode.runs.state import BROKEN, RESULTS, State
+from taunode.runs.files import Unreadable, read_bytes
+from taunode.runs.record import Record
+from taunode.runs.state import BROKEN, RESULTS, Observation, State
 
 COLOURS = {
     State.QUEUED: "blue",
@@ -25,19 +29,26 @@ COLOURS = {
     State.STALLED: "yellow",
     **dict.fromkeys(BROKEN, "red"),
 }
+AWAY = frozenset({State.RUNNING, State.STALLED, State.QUEUED})  # with another command, or with Slurm
+# From how many columns of the terminal on a column is shown; the name has what is left.
+COLUMNS = {"state": 0, "epoch": 0, "test error %": 80, "left": 60, "attempts": 100, "note": 120}
+SHORT = {"test error %": "error %", "attempts": "tries"}  # below 100 columns
 
 
 @dataclass(frozen=True)
 class Status:
-    """One run as a watcher sees it; errors in percent and seconds left, null where there are none to tell."""
+    """One run as a watcher sees it; errors in percent and seconds left, null where there are none to tell.
+
+    `state` is null where the run cannot be read, and `note` says why.
+    """
 
     name: str
-    state: State
-    epoch: int
-    epochs: int | None
-    test_error: float | None
-    attempts: int
-    note: str
+    state: State | None
+    epoch: int = 0
+    epochs: int | None = None
+    test_error: float | None = None
+    attempts: int = 0
+    note: str = ""
     seconds_left: float | None = None
 
     @property
@@ -46,36 +57,55 @@ class Status:
         return math.inf if self.test_error is None else self.test_error
 
     @property
-    def row(self) -> list[Text | str]:
-        error = "" if self.test_error is None else f"{self.test_error:.2f}"
+    def word(self) -> str:
+        return "unreadable" if self.state is None else str(self.state)
+
+    @property
+    def has_failed(self) -> bool:
+        return self.state is None or self.state in BROKEN
+
+    @property
+    def share(self) -> float:
+        """How much of the run is done, from 0 to 1."""
+        if self.state in RESULTS:
+            return 1.0
+        return min(1.0, self.epoch / self.epochs) if self.epochs else 0.0
+
+    @property
+    def row(self) -> dict[str, Text]:
         epochs = f"{self.epoch}/{self.epochs}" if self.epochs else str(self.epoch or "")
-        return [
-            self.name,
-            Text(self.state, style=COLOURS.get(self.state, "")),
-            epochs,
-            error,
-            "" if self.seconds_left is None else duration(self.seconds_left),
-            str(self.attempts),
-            self.note,
-        ]
+        colour = "red" if self.state is None else COLOURS.get(self.state, "")
+        return {
+            "state": Text(self.word, style=colour),
+            "epoch": Text(epochs),
+            "test error %": Text("" if self.test_error is None else f"{self.test_error:.2f}"),
+            "left": Text("" if self.seconds_left is None else duration(self.seconds_left)),
+            "attempts": Text(str(self.attempts)),
+            "note": Text(plain(self.note)),
+        }
 
 
 def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3.4 h`."""
+    """`45 s`, `12 min`, `3.4 h`, `2.5 days`."""
     if seconds < 100:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 72 * 3600 else f"{seconds / 86400:.1f} days"
 
 
 def status(run: RunDirectory, slurm: InSlurm | None = None) -> Status:
-    """Look at a run: its record, and the tables of a run at work.
-
-    Raises:
-        BadInput: it cannot be read.
-    """
+    """Look at a run: its record, and the tables of a run at work."""
     slurm = slurm or InSlurm()
-    record, seen, state = look(run, slurm.queue, run.path.name in slurm.queued)
-    attempt = seen.attempt or {}
+    try:
+        return status_of(run, *slurm.look(run), slurm)
+    except Unreadable as error:
+        return Status(run.path.name, None, note=str(error))
+
+
+def status_of(run: RunDirectory, record: Record, seen: Observation, state: State, slurm: InSlurm) -> Status:
+    """The status of a run that has been looked at."""
+    attempt: Mapping[str, Any] = seen.attempt or {}
     summary = (seen.done or {}).get("summary", {})
     epoch, error = summary.get("epochs", 0), summary.get("final_test_error")
     if seen.done is None:
@@ -90,47 +120,90 @@ def status(run: RunDirectory, slurm: InSlurm | None = None) -> Status:
         note = f"in epoch {summary.get('diverged_epoch')}"
     elif state is not State.DONE:
         note = str(attempt.get("end", ""))
-    return Status(record.name, state, epoch, epochs, error, seen.attempts, note, left)
+        if state is State.OUT_OF_MEMORY and (refused := slurm.refused(run.path.name)) is not None:
+            note += f"; more was refused: {refused}"
+        elif state is State.PLANNED and not seen.attempts and (error_file := slurm.died_early(run.path.name)):
+            note = f"its task ended before it began; see {error_file}"
+    return Status(run.path.name, state, epoch, epochs, error, seen.attempts, note, left)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table that a run writes; none where it cannot be read."""
+    try:
+        return list(csv.DictReader(io.StringIO(read_bytes(path).decode())))
+    except (Unreadable, ValueError, csv.Error):
+        return []
 
 
 def _seconds_left(run: RunDirectory, attempt: int, epochs: int | None) -> float | None:
     """What the remaining epochs take if they take as long as the ones before did."""
     try:
-        with open(run.timings(attempt), newline="") as file:
-            seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
-    except (FileNotFoundError, KeyError, ValueError):
+        seconds = [float(row["seconds"]) for row in _rows(run.timings(attempt))]
+    except (KeyError, TypeError, ValueError):
         return None
     return sum(seconds) / len(seconds) * (epochs - len(seconds)) if seconds and epochs else None
 
 
 def _last_epoch(run: RunDirectory, attempt: int) -> tuple[int, float | None]:
+    rows = _rows(run.metrics(attempt))
     try:
-        with open(run.metrics(attempt), newline="") as file:
-            rows: list[dict[str, Any]] = list(csv.DictReader(file))
-    except FileNotFoundError:
+        error = rows[-1].get("test_error")  # none where nothing is trained
+        return int(rows[-1]["epoch"]), None if error is None else float(error)
+    except (IndexError, KeyError, TypeError, ValueError):
         return 0, None
-    if not rows:
-        return 0, None
-    error = rows[-1].get("test_error")  # none where nothing is trained
-    return int(rows[-1]["epoch"]), None if error is None else float(error)
 
 
-def counts(states: Counter[State]) -> Text:
+def counts(states: Iterable[State | None]) -> Text:
     """`18 done, 6 running`, in the order of the states."""
-    parts = [Text(f"{states[state]} {state}", style=COLOURS.get(state, "")) for state in State if states[state]]
+    found = Counter(states)
+    parts = [Text(f"{found[state]} {state}", style=COLOURS.get(state, "")) for state in State if found[state]]
+    if found[None]:
+        parts.append(Text(f"{found[None]} unreadable", style="red"))
     return Text(", ").join(parts)
 
 
-def table(rows: list[Status], title: str) -> Group:
-    """Runs as a table for a terminal, below a line that may be longer than the table is wide."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    made.add_column("run", overflow="fold")
-    for name in ("state", "epoch", "test error %", "left", "attempts"):
-        made.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
-    made.add_column("note", overflow="fold")
-    for row in rows:
-        made.add_row(*row.row)
-    return Group(Text(title, style="italic"), made)
+def table(rows: Sequence[Status], width: int) -> Table:
+    """A line a run, whatever the width of the terminal: fewer columns and shorter names where it is narrow."""
+    shown = [name for name, least in COLUMNS.items() if width >= least]
+    made = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    made.add_column("run", no_wrap=True, overflow="ellipsis", min_width=12)
+    for name in shown:
+        word = SHORT.get(name, name) if width < 100 else name
+        is_text = name in ("state", "note")
+        made.add_column(word, justify="left" if is_text else "right", no_wrap=True, overflow="ellipsis")
+    names = short_names([row.name for row in rows])
+    for name, row in zip(names, rows, strict=True):
+        made.add_row(Text(plain(name)), *(row.row[column] for column in shown))
+    return made
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Names without the beginning of the signature, where they differ without it."""
+    short = [name.rpartition("-")[0] or name for name in names]
+    found = Counter(short)
+    return [one if found[one] == 1 else name for one, name in zip(short, names, strict=True)]
+
+
+def titled(title: str, made: Table) -> Group:
+    """A table below a line that may be longer than the table is wide."""
+    return Group(Text(plain(title), style="italic"), made)
+
+
+def summary(summaries: Sequence[Mapping[str, Any]]) -> str:
+    """What came out of the runs that have a result; empty where none has."""
+    if not summaries:
+        return ""
+    ended = [one for one in summaries if "diverged_epoch" not in one]
+    errors = sorted(one["final_test_error"] for one in ended if isinstance(one.get("final_test_error"), int | float))
+    parts = []
+    if errors:
+        middle = statistics.median(errors)
+        parts.append(f"test error {errors[0]:.2f} to {errors[-1]:.2f} %, median {middle:.2f} %")
+    if len(ended) < len(summaries):
+        parts.append(f"{len(summaries) - len(ended)} diverged")
+    seconds = sum(one["seconds"] for one in summaries if isinstance(one.get("seconds"), int | float))
+    parts.append(f"{duration(seconds)} of training")
+    return f"{len(summaries)} results: {'; '.join(parts)}"
 
 
 @dataclass(frozen=True)
@@ -140,73 +213,23 @@ class Outcome:
     root: Path
     statuses: list[Status]
     interrupted: bool
+    unknown: bool = False  # squeue gave no answer, so that nothing was sent that may be in the queue
 
     @property
     def is_sweep(self) -> bool:
         return SweepDirectory(self.root).runs.is_dir()
 
     @property
-    def states(self) -> Counter[State]:
-        return Counter(status.state for status in self.statuses)
+    def states(self) -> list[State | None]:
+        return [status.state for status in self.statuses]
 
     @property
     def exit_code(self) -> int:
-        """130 after Ctrl-C, 1 where a run failed, else 0: a diverged run is a result."""
+        """0 if every run has a result (a diverged run is one); 130 after Ctrl-C; 1 where a run has failed, or could
+        not be begun; 3 where all others have a result and the rest is with another command, or with Slurm."""
         if self.interrupted:
             return 130
-        return 1 if any(state in BROKEN for state in self.states) else 0
-
-
-class Watch:
-    """Follows the runs of a command while they are executed; looks only at what can still change."""
-
-    def __init__(self, root: Path, runs: list[RunDirectory]) -> None:
-        self.root, self.interrupted = root, False
-        self._sweep = sweep_of(root)
-        self._runs = {run.path.name: run for run in runs}
-        slurm = InSlurm.of(self._sweep)
-        self._seen = {name: status(run, slurm) for name, run in self._runs.items()}
-        self._due = 0.0
-
-    def is_due(self) -> bool:
-        """Whether it is time to look again: once a second, and less often where a look takes long."""
-        return time.monotonic() >= self._due
-
-    def look(self) -> list[Status]:
-        """The runs whose state has changed since the last look."""
-        began = time.monotonic()
-        changed = []
-        slurm = InSlurm.of(self._sweep)
-        for name, old in self._seen.items():
-            if old.state not in RESULTS:
-                new = status(self._runs[name], slurm)
-                if new.state is not old.state:
-                    changed.append(new)
-                self._seen[name] = new
-        ended = time.monotonic()
-        self._due = ended + max(1.0, 20 * (ended - began))
-        return changed
-
-    def table(self) -> Group:
-        """Counts, the runs at work, and those that failed."""
-        self.look()
-        shown = [seen for seen in self._seen.values() if seen.state in BROKEN | {State.RUNNING, State.STALLED}]
-        states = Counter(seen.state for seen in self._seen.values())
-        return table(shown[-20:], f"{self.root}: {counts(states).plain}")
-
-    def print_changes(self) -> None:
-        """A line for every run that ended since the last look, where no table can be drawn."""
-        for new in self.look():
-            if new.state in RESULTS | BROKEN:
-                error = "" if new.test_error is None else f", test error {new.test_error:.2f} %"
-                done = sum(seen.state in RESULTS for seen in self._seen.values())
-                note = f" ({new.note})" if new.note else ""
-                print(f"[{done}/{len(self._seen)}] {new.name}: {new.state}{note}{error}", flush=True)
-
-    def states(self) -> set[State]:
-        """The states at the last look."""
-        return {seen.state for seen in self._seen.values()}
-
-    def outcome(self) -> Outcome:
-        self.look()
-        return Outcome(self.root, list(self._seen.values()), self.interrupted)
+        left = [state for state in self.states if state not in RESULTS]
+        if self.unknown or (left and all(state in AWAY for state in left)):
+            return 3
+        return 1 if left else 0

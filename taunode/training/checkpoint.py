@@ -4,10 +4,8 @@ Model with its buffers, optimizer, every generator, the position in the epoch wi
 the epoch so far, the results of the epochs before, and the best weights. One file is enough to go on from.
 """
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Protocol
 
 import torch
@@ -91,14 +89,14 @@ class Training:
             torch.cuda.set_rng_state(state["cuda_generator"])
 
 
-def furthest(paths: list[Path]) -> dict[str, Any] | None:
+def furthest(files: Iterable[BinaryIO]) -> dict[str, Any] | None:
     """The state in the checkpoint that is furthest in the training; None where there is none.
 
     On the CPU, where generators want their states; what restores the rest puts it on its device. Only tensors and
     plain values are read (`weights_only`): a run directory is data, not code.
     """
     states = []
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError):  # an owner that just lost its claim wrote a newer one
-            states.append(torch.load(path, map_location="cpu", weights_only=True))
+    for file in files:
+        with file:
+            states.append(torch.load(file, map_location="cpu", weights_only=True))
     return max(states, key=lambda state: (state["epoch"], state["step"]), default=None)

@@ -21,7 +21,9 @@ from taunode.data.loader import loaders
 from taunode.errors import BadInput
 from taunode.models.ode import OdeNet
 from taunode.runs.claim import Claim, LostClaim
-from taunode.runs.directory import RunDirectory, write_aside, write_text
+from taunode.runs.config import read_buildable
+from taunode.runs.directory import RunDirectory
+from taunode.runs.files import write_aside, write_text
 from taunode.runs.runtime import Runtime, processors
 from taunode.runs.state import State
 from taunode.training.checkpoint import furthest
@@ -41,10 +43,10 @@ class AttemptFiles:
     def __init__(self, claim: Claim) -> None:
         self._claim, self._run, self._attempt = claim, claim.run, claim.attempt
 
-    def begin(self, runtime: Runtime) -> dict[str, Any] | None:
+    def begin(self) -> dict[str, Any] | None:
         """Write what belongs to the start; returns the furthest checkpoint of all attempts."""
-        write_hydra(self._run, runtime.to_json())
-        return furthest([self._run.checkpoint(attempt) for attempt in self._run.checkpoints()])
+        write_hydra(self._run)
+        return furthest(self._run.open_checkpoints())
 
     def failed(self, trace: str) -> None:
         write_text(self._run.error(self._attempt), trace)
@@ -75,7 +77,7 @@ class AttemptFiles:
 class NoFiles:
     """Of several processes that train one run, the leader alone writes."""
 
-    def begin(self, runtime: Runtime) -> None:
+    def begin(self) -> None:
         """The leader hands its checkpoint out."""
 
     def checkpoint(self, write: Callable[[BinaryIO], object]) -> None:
@@ -126,14 +128,13 @@ def train(
     member: Member | None,
 ) -> dict[str, Any]:
     """Train a run to its end, from the furthest checkpoint of all its attempts; returns the summary."""
-    config = run.read_config()
-    build.check_targets(config)
+    config = read_buildable(run.config)
     device = choose_device(runtime.device, None if member is None else member.local_rank)
     torch.set_num_threads(runtime.threads or processors())
     torch.manual_seed(config["seed"])
     schedule = build.schedule(config)
     if isinstance(schedule, Initialisation):
-        files.begin(runtime)
+        files.begin()
         network = build.network(config).to(device)
         print(f"{run.path.name}: at initialisation, attempt {attempt} on {device}", file=log, flush=True)
         seed = order_seed(config["seed"])
@@ -155,7 +156,7 @@ def train(
         if isinstance(model, OdeNet):
             model.load_embedding(provide(config, model.embedding, data_set, splits, Path(runtime.cache_dir)))
         model = team.synchronised(model, device)
-        checkpoint = team.of_leader(files.begin(runtime))
+        checkpoint = team.of_leader(files.begin())
         report: Report = Quiet(schedule.epochs)
         if team.leads:
             many = f", {team.share.world} processes" if team.share.world > 1 else ""

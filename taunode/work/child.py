@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TextIO
 
 from taunode.orphan import die_with
 from taunode.runs.directory import RunDirectory
+from taunode.runs.files import open_log
 from taunode.runs.state import State
 
 Execute = Callable[[Callable[[], bool], TextIO, TextIO | None], dict[str, Any]]  # (stop, log, screen) → how it ended
@@ -56,7 +57,7 @@ def _be_the_child(
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         screen = None if terminal is None else _screen(terminal)
-        log = os.open(run.log(attempt), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        log = open_log(run.log(attempt))
         os.dup2(log, 1)
         os.dup2(log, 2)
         told = execute(lambda: bool(received), sys.stdout, screen)

@@ -16,7 +16,7 @@ from taunode.data.images import Splits
 from taunode.data.loader import loaders
 from taunode.data.lock import locked
 from taunode.models.embedding import EmbeddingPair
-from taunode.runs.directory import write_aside
+from taunode.runs.files import write_aside
 from taunode.training.pretraining import BATCH_SIZE, pretrain
 
 VERSION = 1  # of how pairs are pretrained; raised when that changes

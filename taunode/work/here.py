@@ -6,6 +6,7 @@ import sys
 import threading
 
 from taunode.runs.claim import Claim
+from taunode.runs.files import open_log
 from taunode.runs.state import State
 from taunode.work.assignment import Assignment
 from taunode.work.worker import close, runtime_of, take_run
@@ -36,7 +37,7 @@ def run_in_process(assignment: Assignment, also: frozenset[State]) -> State | No
     threads = torch.get_num_threads()
     try:
         with (
-            open(claim.run.log(claim.attempt), "a", encoding="utf-8", buffering=1) as log,
+            open(open_log(claim.run.log(claim.attempt)), "a", encoding="utf-8", buffering=1) as log,
             torch.random.fork_rng(devices=[]),
         ):
             files = AttemptFiles(claim)

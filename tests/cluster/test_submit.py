@@ -8,7 +8,7 @@ from cli import TINY, refusal
 
 from taunode.cluster.resources import Request, Resources, mebibytes, seconds
 from taunode.cluster.submission import Array, Submission
-from taunode.cluster.submit import Arrays, Wanted, job_name, kinds, split, words_of_sbatch
+from taunode.cluster.submit import Arrays, Wanted, job_name, kinds, split, throttled, words_of_sbatch
 from taunode.command.sweep import main
 from taunode.errors import BadInput
 from taunode.runs.directory import RunDirectory, SweepDirectory
@@ -37,15 +37,17 @@ def test_the_batch_script_word_for_word(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/env/bin/python")
     request = Request.from_config(ALL)
     folder = Path("/data/it's mine/sweep/slurm")
-    text = Arrays(folder, "sweep-1234", request, request.base).text(Array(1001, 51), folder / "sweep-1234.json")
+    arrays = Arrays(folder, "sweep-1234", request, request.base)
+    text = arrays.text(Array(1001, 51, parallel=16), folder / "sweep-1234.json", "sweep_1-51of60")
     assert text == GOLDEN.read_text()
 
 
 def test_options_at_their_defaults_leave_the_choice_to_the_cluster():
     request = Request.from_config({})
-    text = Arrays(Path("/sweep/slurm"), "sweep-1", request, request.base).text(Array(0, 1), Path("/sweep/slurm/x.json"))
+    arrays = Arrays(Path("/sweep/slurm"), "sweep-1", request, request.base)
+    text = arrays.text(Array(0, 1), Path("/sweep/slurm/x.json"), "a")
     flags = {line.split("=")[0] for line in text.splitlines() if line.startswith("#SBATCH")}
-    names = "array error job-name nodes ntasks-per-node open-mode output requeue signal time"
+    names = "array comment error job-name nodes ntasks-per-node open-mode output requeue signal time"
     assert flags == {f"#SBATCH --{name}" for name in names.split()}
 
 
@@ -113,8 +115,24 @@ def test_a_submission_is_read_as_it_was_written(tmp_path):
         Submission.read(sweep.submission("a-1"))
 
 
-def test_job_names_are_plain():
-    assert job_name(Path("/x/it's a sweep, τ=1"))[:-9] == "it_s_a_sweep_1"
+def test_a_job_is_called_after_its_run_or_the_sweep_and_its_share():
+    root = Path("/x/it's a sweep, τ=1")
+    assert job_name(root, ["seed=0-1234abcd"], 4, 5) == "seed_0-1234abcd"
+    assert job_name(root, ["a", "b", "c"], 4, 9) == "it_s_a_sweep_1_5-7of9"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most", "shares", "lanes"),
+    [
+        ((3, 4), 256, [3, 4], 2),  # no limit is reached
+        ((1001, 1001, 65), 256, [124, 124, 8], 3),
+        ((10, 10, 10), 2, [1, 1, 1], 2),  # fewer than there are arrays: each begins after another
+    ],
+)
+def test_one_throttle_over_all_arrays_of_a_submission(sizes, most, shares, lanes):
+    arrays, at_once = throttled([Array(0, size) for size in sizes], most)
+    assert ([array.parallel for array in arrays], at_once) == (shares, lanes)
+    assert sum(sorted(array.parallel for array in arrays)[-at_once:]) <= most
 
 
 def test_words_of_sbatch():

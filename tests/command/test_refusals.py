@@ -184,16 +184,27 @@ def test_flags_may_follow_overrides(here, capfd):
     check_refused(["seed=0,x", "-m"], ["seed", "'x'"], here, capfd)
 
 
-@pytest.mark.parametrize("mode", [[], ["-m"]])
-def test_a_frozen_configuration_that_names_other_code(mode, here, capfd):
-    place = here / "tampered"
-    taunode(*mode, *TINY, "hydra.run.dir=tampered", "hydra.sweep.dir=tampered", cwd=here)
-    (config,) = place.glob("runs/*/config.yaml") if mode else [place / "config.yaml"]
-    run = config.parent
+FOREIGN = ["arch._target_", "'subprocess.run'", "taunode.models.resnet.CifarResNet"]
+
+
+def name_other_code(run: Path) -> Path:
+    config = run / "config.yaml"
     config.write_text(config.read_text().replace("taunode.models.resnet.CifarResNet", "subprocess.run"))
     (run / "done").unlink()
-    words = [str(config), "arch._target_", "'subprocess.run'", "taunode.models.resnet.CifarResNet"]
-    check_refused([*mode, *TINY, "hydra.run.dir=tampered", "hydra.sweep.dir=tampered"], words, here, capfd)
+    return config
+
+
+def test_a_frozen_configuration_that_names_other_code(here, capfd):
+    config = name_other_code(here / "run")
+    check_refused([*TINY, "hydra.run.dir=run"], [str(config), *FOREIGN], here, capfd)
+
+
+def test_of_a_sweep_the_others_are_executed(here):
+    config, other = (name_other_code(run) for run in sorted((here / "sweep" / "runs").iterdir()))
+    other.write_text((here / "run" / "config.yaml").read_text().replace("seed: 0", "seed: 1"))
+    ended = taunode("-m", *TINY, "seed=0,1", "hydra.sweep.dir=sweep", cwd=here, code=1)
+    assert "1 planned, 1 done" in ended.stdout
+    assert not [word for word in [str(config), *FOREIGN] if word not in ended.stderr]
 
 
 @pytest.fixture
@@ -239,7 +250,6 @@ def test_a_corrupt_zip(mode, images, here, capfd):
     [
         ("nowhere", ["nowhere is not a sweep directory", "does not exist"]),
         ("cache", ["cache is not a sweep directory", "neither runs/ nor run.json"]),
-        ("newer_sweep", ["newer taunode", "999"]),
     ],
 )
 def test_taunode_sweep_refuses_what_is_no_sweep(command, place, words, here, capfd, monkeypatch):
@@ -253,6 +263,20 @@ def test_taunode_sweep_refuses_what_is_no_sweep(command, place, words, here, cap
     out, err = capfd.readouterr()
     assert (ended.value.code, out, err.count("\n")) == (2, "", 1), err
     assert not [word for word in words if word not in err], err
+    assert tree(here) == before
+
+
+@pytest.mark.parametrize(("command", "code"), [("status", 1), ("resume", 2)])
+def test_what_a_newer_taunode_wrote_is_listed_and_never_executed(command, code, here, capfd, monkeypatch):
+    from taunode.command.sweep import main
+
+    before = tree(here)
+    monkeypatch.setattr("sys.argv", [NAME, command, "newer_sweep"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    err = capfd.readouterr().err
+    assert ended.value.code == code, err
+    assert err.count("run.json: was written by a newer taunode (format 999; this one reads 1)") == 2
     assert tree(here) == before
 
 

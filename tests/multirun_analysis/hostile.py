@@ -5,7 +5,8 @@ from typing import Any
 
 from synthetic import Outcome, configuration, write_runs
 
-from taunode.runs.directory import SweepDirectory, to_yaml, write_json, write_text
+from taunode.runs.directory import SweepDirectory
+from taunode.runs.files import to_yaml, write_json, write_text
 
 HTML = "</script><script>hit=1</script><img src=x onerror=hit=1>'\"&amp;{{7*7}}"
 NAME = HTML.replace("/", "\u2215")  # a file's name holds no slash

@@ -17,7 +17,7 @@ from taunode.command.plugins import register
 from taunode.plan.command_line import options_of
 from taunode.plan.compose import Composer
 from taunode.plan.grid import grid
-from taunode.runs.directory import to_yaml
+from taunode.runs.files import to_yaml
 from taunode.runs.signature import scientific
 from taunode.runs.where import Where
 

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from multirun_analysis.published import Number, protocol
-from taunode.runs.directory import Record, RunDirectory, SweepDirectory, to_yaml, write_json, write_text
+from taunode.runs.directory import RunDirectory, SweepDirectory
+from taunode.runs.files import to_yaml, write_json, write_text
+from taunode.runs.record import Record
 from taunode.runs.signature import signature
+from taunode.runs.state import State
 
 ONE, INVERSE_SQRT = (1.0, 0.0), (1.0, 0.5)  # (scale, exponent)
 LABELS = {0.0: "", 0.25: "L^-1/4", 0.4: "L^-0.4", 0.5: "L^-1/2", 1.0: "L^-1"}
@@ -150,7 +153,7 @@ def write_initialisations(path: Path, exponents: Sequence[float], seeds: Iterabl
         growth = np.exp(0.3 * blocks) if exponent == 0 else blocks ** max(2 - 4 * exponent, 0)
         wobble = np.exp(0.1 * np.random.default_rng([config["seed"], blocks]).normal())
         values = {"final_growth": float(growth * wobble), "final_stem_gradient": float(2 * growth / wobble)}
-        record.state, record.summary = "done", {"epochs": 0, "steps": 0, "seconds": 0.1, **values}
+        record.state, record.summary = State.DONE, {"epochs": 0, "steps": 0, "seconds": 0.1, **values}
         write_json(run.done, {"attempt": 1, "state": "done", "summary": record.summary})
         write_json(run.record, record.to_json())
     return sweep
@@ -203,7 +206,7 @@ def write_attempt(run: RunDirectory, record: Record, epochs: int, outcome: Outco
     run.link(1)
     attempt: dict[str, Any] = {
         "attempt": 1,
-        "owner": {"host": "elsewhere", "boot": None, "namespace": None, "pid": 1, "started": None},
+        "owner": {"host": "elsewhere", "boot": None, "namespace": None, "pid": 1, "started": None, "slurm": None},
         "started": PLANNED,
         "lease": 120.0,
         "checkpoints": [],

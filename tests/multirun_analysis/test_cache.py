@@ -8,7 +8,8 @@ import pytest
 from synthetic import Outcome, configuration, noise, write_epochs, write_run, write_runs
 
 from multirun_analysis import cache, collect, load
-from taunode.runs.directory import RunDirectory, write_text
+from taunode.runs.directory import RunDirectory
+from taunode.runs.files import write_text
 from taunode.runs.signature import signature
 
 

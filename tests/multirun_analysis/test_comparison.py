@@ -9,7 +9,7 @@ from synthetic import INVERSE_SQRT, ONE, Outcome, configuration, write_runs, wri
 from multirun_analysis import load
 from multirun_analysis.comparison import compare
 from taunode.errors import BadInput
-from taunode.runs.directory import to_yaml, write_json
+from taunode.runs.files import to_yaml, write_json
 
 stats = pytest.importorskip("scipy.stats")
 

@@ -8,7 +8,7 @@ import pytest
 from synthetic import INVERSE_SQRT, ONE, Outcome, configuration, write_runs, write_sweep
 
 from multirun_analysis import load
-from taunode.runs.directory import write_json
+from taunode.runs.files import write_json
 
 
 def oracle(runs, columns):

@@ -19,7 +19,7 @@ from multirun_analysis.report import curves, differences, failures, provenance, 
 from multirun_analysis.report.facets import facets, text
 from multirun_analysis.report.page import render
 from taunode.errors import BadInput
-from taunode.runs.directory import to_yaml, write_json, write_text
+from taunode.runs.files import to_yaml, write_json, write_text
 
 
 class Elements(HTMLParser):

@@ -4,15 +4,18 @@ import errno
 import io
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from harness import start, wait_until
 
-from taunode.runs import observe
-from taunode.runs.claim import Claim, LostClaim, fingerprint, look, take
-from taunode.runs.directory import Record, RunDirectory, write_json
+from taunode.runs.claim import Claim, LostClaim, cancel, take
+from taunode.runs.directory import RunDirectory
+from taunode.runs.files import write_json
+from taunode.runs.observe import fingerprint, look
+from taunode.runs.record import Record
 from taunode.runs.state import BROKEN, State
 from taunode.work.attempt import AttemptFiles
 
@@ -23,7 +26,7 @@ SUMMARY = {"epochs": 1, "final_test_error": 50.0}
 def new_run(path: Path) -> RunDirectory:
     path.mkdir()
     run = RunDirectory(path)
-    record = Record(path.name, "0" * 32, "planned", "2026-01-01T00:00:00+00:00", None, [], {}, {}, [], {})
+    record = Record(path.name, "0" * 32, State.PLANNED, "2026-01-01T00:00:00+00:00", None, [], {}, {}, [], {})
     write_json(run.record, record.to_json())
     return run
 
@@ -43,6 +46,11 @@ def fall_silent(run: RunDirectory) -> None:
     os.utime(path, (an_hour_ago, an_hour_ago))
 
 
+def named(run: RunDirectory) -> str:
+    """What the plain name leads to."""
+    return (run.path / "metrics.csv").read_text()
+
+
 def overtaken(run: RunDirectory) -> tuple[Claim, Claim]:
     """An owner that slept, and the one that took the run over."""
     old = take(run, {}, lease=10.0)
@@ -51,11 +59,11 @@ def overtaken(run: RunDirectory) -> tuple[Claim, Claim]:
 
 
 def test_a_claimed_run_is_running_and_nobody_else_gets_it(run: RunDirectory) -> None:
-    claim = take(run, {"host": "here"}, lease=10.0)
+    claim = take(run, {"host": {"host": "here"}}, lease=10.0)
     assert claim.attempt == 1
     assert take(run, {}, lease=10.0) is None
     record, _, state = look(run)
-    assert (state, record.state, record.attempts[0]["host"]) == (State.RUNNING, "running", "here")
+    assert (state, record.state, record.attempts[0]["host"]["host"]) == (State.RUNNING, "running", "here")
 
 
 def test_a_silent_owner_elsewhere_is_taken_over_after_its_lease(run: RunDirectory) -> None:
@@ -117,11 +125,14 @@ def test_a_late_record_of_an_old_owner_hides_nothing(run: RunDirectory) -> None:
 def test_of_two_that_are_done_the_first_counts_and_has_the_plain_names(run: RunDirectory) -> None:
     """The old owner slept within `end`, after its last look at the claims."""
     old, new = overtaken(run)
+    for attempt in (1, 2):
+        run.metrics(attempt).write_text(str(attempt))
     old.lost = lambda: False
     old.end(State.DONE, "finished", summary=SUMMARY)
     with pytest.raises(LostClaim):
         new.end(State.DONE, "finished", summary={})
-    assert os.readlink(run.path / "metrics.csv") == "metrics.1.csv"
+    assert run.read_done()["attempt"] == 1
+    assert named(run) == "1"
     assert look(run)[1].done["summary"] == SUMMARY
 
 
@@ -130,6 +141,8 @@ def test_who_claims_while_the_run_is_ended_leaves_the_plain_names_alone(
 ) -> None:
     """`done` appears after the new owner's look at it, and before it sets the links."""
     old = take(run, {}, lease=10.0)
+    for attempt in (1, 2):
+        run.metrics(attempt).write_text(str(attempt))
     fall_silent(run)
     link = RunDirectory.link
 
@@ -141,7 +154,7 @@ def test_who_claims_while_the_run_is_ended_leaves_the_plain_names_alone(
 
     monkeypatch.setattr(RunDirectory, "link", ended_meanwhile)
     assert take(run, {}, lease=10.0) is None
-    assert os.readlink(run.path / "metrics.csv") == "metrics.1.csv"
+    assert named(run) == "1"
 
 
 def test_a_claim_removes_what_killed_writers_left(run: RunDirectory) -> None:
@@ -176,14 +189,53 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_previous_one(run: RunDir
     assert run.checkpoint(1).read_bytes() == b"whole"
 
 
-def test_who_may_only_read_can_look(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_writes_nothing(run: RunDirectory) -> None:
     take(run, {}, lease=10.0)
-
-    def refused(run: RunDirectory) -> float:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-    monkeypatch.setattr(observe, "server_time", refused)
+    before = run.path.stat().st_mtime_ns
     assert look(run)[2] is State.RUNNING
+    assert run.path.stat().st_mtime_ns == before
+
+
+def test_a_run_that_was_removed_and_made_anew_is_another(run: RunDirectory) -> None:
+    """Its old owner, which still has the number of the new one's claim, must not write into it."""
+    old = take(run, {}, lease=10.0)
+    shutil.rmtree(run.path)
+    assert old.lost()
+    new_run(run.path)
+    new = take(run, {}, lease=10.0)
+    assert (new.attempt, new.lost(), old.lost()) == (1, False, True)
+
+
+def test_a_run_at_work_is_asked_to_end_and_one_that_waits_is_not_begun(run: RunDirectory) -> None:
+    claim = take(run, {}, lease=10.0)
+    assert not claim.cancelled()
+    assert cancel(run) is State.RUNNING
+    assert claim.cancelled()
+    claim.end(State.CANCELLED, "cancelled")
+    assert look(run)[2] is State.CANCELLED
+    assert cancel(run) is None
+
+    again = take(run, {}, lease=10.0, also=BROKEN, newest=1)
+    assert not again.cancelled()
+    again.end(State.PLANNED, "stopped")
+    assert cancel(run) is State.PLANNED
+    assert look(run)[2] is State.CANCELLED
+    assert take(run, {}, lease=10.0) is None
+
+
+def test_done_is_a_second_name_of_the_claim(run: RunDirectory) -> None:
+    claim = take(run, {}, lease=10.0)
+    claim.end(State.DONE, "finished", summary=SUMMARY)
+    assert os.path.samefile(run.done, run.claim(1))
+    assert run.read_done()["summary"] == SUMMARY
+
+
+def test_an_end_is_recorded_though_somebody_has_broken_the_record(run: RunDirectory) -> None:
+    claim = take(run, {}, lease=10.0)
+    run.record.write_text("{")
+    assert claim.end(State.DONE, "finished", summary=SUMMARY) is State.DONE
+    assert run.read_done()["state"] == "done"
+    assert run.record.read_text() == "{"
 
 
 def _take_all(paths: list[Path], won: Path) -> None:

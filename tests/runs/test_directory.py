@@ -9,20 +9,12 @@ import pytest
 from harness import start
 
 from taunode.errors import BadInput
-from taunode.runs.directory import (
-    FORMAT,
-    NewerFormat,
-    Record,
-    RunDirectory,
-    SweepDirectory,
-    link_once,
-    read_yaml,
-    to_yaml,
-    write_aside,
-    write_json,
-)
+from taunode.runs.directory import RunDirectory, runs_of
+from taunode.runs.files import link_once, read_yaml, to_yaml, write_aside, write_json
+from taunode.runs.record import FORMAT, NewerFormat, Record
+from taunode.runs.state import State
 
-RECORD = Record("a", "0" * 32, "planned", "2026-01-01T00:00:00+00:00", None, ["seed=1"], {"blocks": 3}, {}, [], {})
+RECORD = Record("a", "0" * 32, State.PLANNED, "2026-01-01T00:00:00+00:00", None, ["seed=1"], {"blocks": 3}, {}, [], {})
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), ValueError()])
@@ -107,9 +99,9 @@ def test_a_newer_format_is_refused_with_both_numbers(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (None, "not a run directory"),
-        ("{", "not valid JSON"),
-        ("[]", "not a run's record"),
-        ('{"format": 1, "name": "a"}', "without signature"),
+        ("{", "is not JSON"),
+        ("[]", "is not a record"),
+        ('{"format": 1, "name": "a"}', "missing required field `signature`"),
     ],
 )
 def test_a_damaged_record_is_one_clear_line(content: str | None, message: str, tmp_path: Path) -> None:
@@ -138,7 +130,20 @@ def test_plain_names_lead_to_one_attempt(tmp_path: Path) -> None:
         run.link(attempt)
         assert (tmp_path / "metrics.csv").read_text() == str(attempt)
         assert os.readlink(tmp_path / "best.safetensors") == f"best.{attempt}.safetensors"
+    run.settle(1)
+    assert os.path.samefile(tmp_path / "metrics.csv", run.metrics(1))
+    assert not (tmp_path / "metrics.csv").is_symlink()
+    assert not os.path.lexists(tmp_path / "best.safetensors")  # this attempt had none
     assert not list(tmp_path.glob(".*"))
+
+
+def test_what_was_left_aside_is_removed_when_nobody_writes_it_any_more(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    for name in (".run.json.0123abcd", ".clock.0123abcd", ".claim.3.0123abcd"):
+        (tmp_path / name).touch()
+    os.utime(tmp_path / ".clock.0123abcd", (0, 0))
+    run.remove_asides(before=3)
+    assert sorted(os.listdir(tmp_path)) == [".claim.3.0123abcd", ".run.json.0123abcd"]
 
 
 def test_a_sweep_is_its_runs_and_a_run_is_a_sweep_of_one(tmp_path: Path) -> None:
@@ -147,11 +152,11 @@ def test_a_sweep_is_its_runs_and_a_run_is_a_sweep_of_one(tmp_path: Path) -> None
         path.mkdir(parents=True)
         write_json(RunDirectory(path).record, RECORD.to_json())
     (tmp_path / "runs" / ".being-planned").mkdir()
-    assert [run.path.name for run in SweepDirectory.open(tmp_path)] == ["a", "b"]
-    assert [run.path for run in SweepDirectory.open(tmp_path / "runs" / "a")] == [tmp_path / "runs" / "a"]
+    assert [run.path.name for run in runs_of(tmp_path)] == ["a", "b"]
+    assert [run.path for run in runs_of(tmp_path / "runs" / "a")] == [tmp_path / "runs" / "a"]
     for path in (tmp_path / "runs", tmp_path / "nothing"):
         with pytest.raises(BadInput, match="not a sweep directory"):
-            SweepDirectory.open(path)
+            runs_of(path)
 
 
 def test_yaml_reads_back_what_it_was(tmp_path: Path) -> None:

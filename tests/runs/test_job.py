@@ -1,6 +1,8 @@
 """What is read from Slurm's words: recorded text of slurmstepd and srun, and a job's variables."""
 
+import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -48,7 +50,8 @@ def test_words_about_another_job_do_not_count():
 def job(tmp_path: Path, text: str) -> dict[str, object]:
     errors = tmp_path / "4_0_0_log.err"
     errors.write_text(text)
-    return {"id": "4", "job": "4_0", "name": "sweep-1", "restart": 0, "errors": str(errors), "offset": 0}
+    about = {"id": "4", "job": "4_0", "name": "sweep-1", "restart": 0, "errors": str(errors), "offset": 0}
+    return {**about, "user": "me", "cluster": "big"}
 
 
 def test_only_what_was_written_since_the_attempt_began_counts(tmp_path):
@@ -97,25 +100,37 @@ def test_a_later_start_of_the_same_job_proves_that_the_earlier_has_ended(monkeyp
         assert was_restarted(owner) is expected
 
 
+def queue(asked: float, working: dict[str, float | None]) -> Queue:
+    return Queue(asked, "big", frozenset({"me"}), working, {})
+
+
 def test_a_job_that_the_queue_lacks():
-    seen = Queue(frozenset({"sweep-1"}), frozenset({"sweep-1"}), {"7": None})
-    assert not seen.lacks({"name": "sweep-1", "id": "7"})
-    assert seen.lacks({"name": "sweep-1", "id": "8"})
-    assert not seen.lacks({"name": "another", "id": "8"})  # nobody has asked for it
+    seen = queue(100.0, {"7": None})
+    about = {"id": "8", "user": "me", "cluster": "big"}
+    assert seen.lacks(about, since=90.0)
+    assert not seen.lacks({**about, "id": "7"}, since=90.0)
+    assert not seen.lacks(about, since=110.0)  # it began after squeue was asked
+    assert not seen.lacks({**about, "user": "somebody else"}, since=90.0)  # whose jobs may be hidden
+    assert not seen.lacks({**about, "cluster": "small"}, since=90.0)
+    assert seen.lacks({**about, "cluster": None}, since=90.0)  # of an older release
 
 
 @pytest.mark.parametrize(("text", "state"), WORDS)
 def test_an_attempt_that_slurm_ended_before_it_could_say_so(text, state, run: RunDirectory, tmp_path):
     """Its owner has gone, says the queue: the state is what Slurm wrote."""
     from taunode.runs.claim import take
-    from taunode.runs.directory import write_json
+    from taunode.runs.files import write_json
 
     claim = take(run, {}, lease=60.0)
-    about = job(tmp_path, text)
+    slurm = run.path.parents[1] / "slurm"
+    slurm.mkdir()
+    about = job(slurm, text)
     claim.about["owner"]["slurm"] = about
+    claim.about["owner"]["boot"] = None  # on a node elsewhere
     write_json(run.claim(1), claim.about)
-    gone = Queue(frozenset({"sweep-1"}), frozenset(), {})
-    here = Queue(frozenset({"sweep-1"}), frozenset({"sweep-1"}), {"4": None})
+    silent = time.time() - 40
+    os.utime(run.claim(1), (silent, silent))
+    gone, here = queue(time.time() + 1, {}), queue(time.time() + 1, {"4": None})
     assert derive(observe(run, run.read_record(), queue=here)) is State.RUNNING
     seen = observe(run, run.read_record(), queue=gone)
     assert derive(seen) == state
@@ -129,7 +144,7 @@ def test_what_slurm_said_counts_only_once_the_owner_is_silent_or_gone():
     attempt = {"lease": 10.0}
     assert derive(Observation(1, attempt, silent=1.0, told=State.TIMEOUT)) is State.RUNNING
     assert derive(Observation(1, attempt, silent=11.0, told=State.TIMEOUT)) is State.TIMEOUT
-    assert derive(Observation(1, attempt, silent=11.0, told=State.PLANNED), queued=True) is State.QUEUED
+    assert derive(Observation(1, attempt, silent=11.0, told=State.PLANNED), retried=()) is State.QUEUED
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ STORED = ["planned", "preempted", "timeout", "failed", "out_of_memory", "cancell
 
 def test_a_run_that_nobody_has_tried_is_planned() -> None:
     assert derive(Observation()) is State.PLANNED
-    assert derive(Observation(), queued=True) is State.QUEUED
+    assert derive(Observation(), retried=()) is State.QUEUED
 
 
 @pytest.mark.parametrize("name", STORED)
@@ -24,14 +24,14 @@ def test_an_attempt_that_ended_says_the_state(name: str) -> None:
     seen = Observation(attempts=1, attempt={"state": name, "lease": 10.0}, silent=1e6)
     assert derive(seen) == name
     queued = name in ("planned", "preempted")
-    assert derive(seen, queued=True) == ("queued" if queued else name)
+    assert derive(seen, retried=()) == ("queued" if queued else name)
 
 
 @pytest.mark.parametrize("name", ["done", "diverged"])
 def test_done_says_the_result_whatever_claims_there_are(name: str) -> None:
     done = {"state": name, "summary": {}}
     assert derive(Observation(attempts=2, attempt={"lease": 10.0}, silent=1e6, done=done)) == name
-    assert derive(Observation(done=done), queued=True) == name
+    assert derive(Observation(done=done), retried=()) == name
 
 
 @pytest.mark.parametrize("name", ["done", "diverged"])
@@ -44,7 +44,7 @@ def test_an_attempt_without_an_end_runs_until_its_owner_is_silent_or_gone() -> N
     assert derive(Observation(1, attempt, silent=9.0)) is State.RUNNING
     assert derive(Observation(1, attempt, silent=11.0)) is State.STALLED
     assert derive(Observation(1, attempt, silent=1.0, gone=True)) is State.PLANNED
-    assert derive(Observation(1, attempt, silent=9.0), queued=True) is State.RUNNING
+    assert derive(Observation(1, attempt, silent=9.0), retried=()) is State.RUNNING
 
 
 @pytest.mark.parametrize("state", State)
@@ -52,6 +52,23 @@ def test_what_any_worker_may_start(state: State) -> None:
     goes_on = state in (State.PLANNED, State.QUEUED, State.PREEMPTED, State.STALLED)
     assert may_start(state, {"progressed": False}) is goes_on
     assert may_start(state, {"progressed": True}) is (goes_on or state is State.TIMEOUT)
+
+
+def test_what_was_sent_again_is_queued() -> None:
+    """A run that ran out of memory, or out of time, and whose next try waits for a processor."""
+    for name in ("out_of_memory", "timeout", "failed"):
+        seen = Observation(attempts=2, attempt={"state": name, "lease": 10.0})
+        assert derive(seen, retried={2}) is State.QUEUED
+        assert derive(seen, retried={1}) == name
+    timed_out = Observation(attempts=1, attempt={"state": "timeout", "lease": 10.0, "progressed": True})
+    assert derive(timed_out, retried=()) is State.QUEUED
+
+
+def test_a_fresh_heartbeat_counts_more_than_the_queue() -> None:
+    attempt = {"lease": 10.0}
+    assert derive(Observation(1, attempt, silent=4.0, unemployed=True), retried=()) is State.RUNNING
+    assert derive(Observation(1, attempt, silent=6.0, unemployed=True), retried=()) is State.QUEUED
+    assert derive(Observation(1, attempt, silent=1.0, gone=True)) is State.PLANNED
 
 
 def test_this_process_is_not_gone() -> None:

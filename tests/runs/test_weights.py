@@ -30,7 +30,7 @@ def test_of_a_run_that_goes_on_they_are_the_checkpoints(long_run: RunDirectory) 
     wait_until(lambda: long_run.metrics(1).exists() and long_run.metrics(1).stat().st_size, worker)
     os.kill(worker.pid, signal.SIGTERM)
     worker.join()
-    state = furthest([long_run.checkpoint(1)])
+    state = furthest(long_run.open_checkpoints())
     for which, name in (("last", "model"), ("best", "best_weights")):
         found = load_weights(long_run, which)
         assert all(torch.equal(found[key], value) for key, value in state[name].items())

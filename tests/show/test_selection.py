@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from cli import plan
 
+from taunode.cluster.submission import InSlurm
 from taunode.command.sweep import NAME, main
 from taunode.errors import BadInput
 from taunode.runs.claim import take
@@ -71,13 +72,13 @@ def test_a_log_is_followed_into_the_next_attempt_until_the_run_ends(sweep, monke
         lambda: (run.claim(2).write_text(run.claim(1).read_text()), run.log(2).write_text("second\n")),
     ]
 
-    def goes_on(run: RunDirectory) -> bool:
+    def look(slurm: InSlurm, run: RunDirectory) -> tuple[None, None, State]:
         if left:
             left.pop(0)()
-            return True
-        return False
+            return None, None, State.RUNNING
+        return None, None, State.DONE
 
-    monkeypatch.setattr(logs, "_goes_on", goes_on)
+    monkeypatch.setattr(InSlurm, "look", look)
     out = io.StringIO()
     logs.print_log(run, follow=True, out=out, pause=0.0)
     assert out.getvalue() == "first\nmore\nsecond\n"

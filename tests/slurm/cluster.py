@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from slurm.rig import Rig
-from taunode.cluster.submission import InSlurm, sweep_of
-from taunode.runs.claim import look
-from taunode.runs.directory import RunDirectory, SweepDirectory
+from taunode.cluster.submission import InSlurm, look_again, submissions
+from taunode.runs.directory import RunDirectory, SweepDirectory, sweep_of
 
 ROOT = Path(__file__).parents[2]
 SITE = Path(__file__).parent / "site"
@@ -92,11 +91,9 @@ class Cluster:
     def states(self, sweep: str) -> dict[str, str]:
         """The states of the runs by seed, as `status` sees them."""
         os.environ["SLURM_CONF"] = self.rig.environment["SLURM_CONF"]
+        look_again()
         slurm = InSlurm.of(sweep_of(self.folder / sweep))
-        return {
-            str(run.read_config()["seed"]): str(look(run, slurm.queue, run.path.name in slurm.queued)[2])
-            for run in self.runs(sweep)
-        }
+        return {str(run.read_config()["seed"]): str(slurm.look(run)[2]) for run in self.runs(sweep)}
 
     def counts(self, sweep: str) -> dict[str, int]:
         return dict(Counter(self.states(sweep).values()))
@@ -109,10 +106,15 @@ class Cluster:
             time.sleep(0.1)
         return found
 
+    def arrays(self, sweep: str) -> set[str]:
+        """The numbers of all job arrays that were sent for a sweep."""
+        known, _ = submissions(SweepDirectory(self.folder / sweep))
+        return {array.job for one in known for array in one.arrays if array.job is not None}
+
     def ended(self, sweep: str) -> bool:
         """Whether the queue holds nothing of a sweep."""
-        names = [path.stem for path in SweepDirectory(self.folder / sweep).submissions()]
-        return bool(names) and not self.rig.run("squeue", "--noheader", f"--name={','.join(names)}").strip()
+        sent = self.arrays(sweep)
+        return bool(sent) and not sent & set(self.rig.run("squeue", "--noheader", "--format=%F").split())
 
     def finish(self, sweep: str) -> dict[str, str]:
         """Wait until the queue holds nothing of a sweep; returns the states by seed."""
@@ -121,19 +123,19 @@ class Cluster:
 
     def jobs(self, sweep: str) -> dict[str, str]:
         """Slurm's own state of each task of a sweep, by sacct or from the controller's memory."""
-        names = [path.stem for path in SweepDirectory(self.folder / sweep).submissions()]
+        sent = self.arrays(sweep)
         text = self.rig.run("scontrol", "--oneliner", "show", "job")
         found = {}
         for line in text.splitlines():
             words = dict(word.split("=", 1) for word in line.split() if "=" in word)
-            if words.get("JobName") in names:
+            if words.get("ArrayJobId") in sent:
                 found[f"{words.get('ArrayJobId')}_{words.get('ArrayTaskId')}"] = words["JobState"]
         return found
 
     def accounted(self, sweep: str) -> Counter[str]:
         """sacct's states of a sweep's tasks."""
-        names = [path.stem for path in SweepDirectory(self.folder / sweep).submissions()]
-        text = self.rig.run("sacct", "-nPX", f"--name={','.join(names)}", "--format=state", "--starttime=now-1hours")
+        jobs = ",".join(sorted(self.arrays(sweep)))
+        text = self.rig.run("sacct", "-nPX", f"--jobs={jobs}", "--format=state", "--starttime=now-1hours")
         return Counter(line.split()[0] for line in text.splitlines())
 
     @property

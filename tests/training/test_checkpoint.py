@@ -50,11 +50,11 @@ def test_the_best_weights_are_a_copy() -> None:
     assert torch.equal(state.best_weights["first.bias"], kept)
 
 
-def test_the_furthest_counts_and_one_that_vanished_does_not(tmp_path: Path) -> None:
-    paths = [tmp_path / f"{number}.pt" for number in range(4)]
-    for path, (epoch, step) in zip(paths, [(1, 9), (2, 1), (2, 0)], strict=False):
+def test_the_furthest_counts(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.pt" for number in range(3)]
+    for path, (epoch, step) in zip(paths, [(1, 9), (2, 1), (2, 0)], strict=True):
         torch.save({"epoch": epoch, "step": step}, path)
-    assert furthest(paths) == {"epoch": 2, "step": 1}
+    assert furthest(path.open("rb") for path in paths) == {"epoch": 2, "step": 1}
     assert furthest([]) is None
     assert furthest(paths[3:]) is None
 
@@ -67,5 +67,5 @@ def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
     path = tmp_path / "evil.pt"
     torch.save({"epoch": 1, "step": 0, "more": Evil()}, path)
     with pytest.raises(pickle.UnpicklingError):
-        furthest([path])
+        furthest([path.open("rb")])
     assert not (tmp_path / "evil").exists()

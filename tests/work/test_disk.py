@@ -11,8 +11,8 @@ import faults
 import pytest
 from harness import attempts, finish, results
 
-from taunode.runs.claim import look
 from taunode.runs.directory import RunDirectory
+from taunode.runs.observe import look
 from taunode.runs.state import BROKEN, State
 from taunode.training.checkpoint import furthest
 
@@ -26,7 +26,7 @@ def assert_failed_and_intact(run: RunDirectory) -> None:
     end = attempts(run)[0]["end"]
     assert end == f"no space left on the disk mounted at {mount_of(run.path)}; what was written before is intact"
     assert json.loads(run.record.read_bytes())["attempts"][0]["end"] == end
-    state = furthest([run.checkpoint(1)])
+    state = furthest(run.open_checkpoints())
     assert (state["epoch"], state["step"]) == (0, 1)
     assert not list(run.path.glob(".checkpoint*"))
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from harness import finish, plan, results, scaled, wait_until
 
-from taunode.runs.claim import fingerprint, look
 from taunode.runs.directory import RunDirectory
+from taunode.runs.observe import fingerprint, look
 from taunode.runs.state import SIGNALS_IN_A_ROW, State
 from taunode.training.checkpoint import furthest
 
@@ -60,7 +60,7 @@ class Command:
 
 
 def is_mid_epoch(run: RunDirectory) -> bool:
-    state = furthest([run.checkpoint(attempt) for attempt in run.checkpoints()])
+    state = furthest(run.open_checkpoints())
     return state is not None and state["step"] > 0
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from harness import TINY, execute, wait_until
 
-from taunode.runs.claim import look
 from taunode.runs.directory import RunDirectory
+from taunode.runs.observe import look
 from taunode.runs.state import State
 
 COMMAND = [
