@@ -13,7 +13,8 @@ from taunode import build
 from taunode.command.trust import remember
 from taunode.errors import BadInput, plain
 from taunode.plan.freeze import Freezer
-from taunode.plan.plan import Plan, PlannedRun, override_key, place_run
+from taunode.plan.naming import override_key
+from taunode.plan.plan import Plan, PlannedRun, place_run
 from taunode.runs.claim import forget_result
 from taunode.runs.directory import RunDirectory
 from taunode.runs.observe import look

@@ -14,15 +14,8 @@ from taunode.errors import BadInput
 from taunode.plan.compose import Composer, as_typed
 from taunode.plan.freeze import Freezer
 from taunode.plan.grid import grid
-from taunode.plan.plan import (
-    Plan,
-    override_key,
-    place_run,
-    plan_run,
-    plan_sweep,
-    run_name,
-    scientific_overrides,
-)
+from taunode.plan.naming import override_key, run_name, scientific_overrides
+from taunode.plan.plan import Plan, place_run, plan_run, plan_sweep
 from taunode.runs.directory import SweepDirectory
 from taunode.runs.signature import signature
 

@@ -5,7 +5,6 @@ finds the same runs, and a larger grid adds only what is new.
 """
 
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import Any
 from taunode.errors import BadInput
 from taunode.plan.compose import Composer
 from taunode.plan.freeze import Freezer
+from taunode.plan.naming import override_key, run_name, scientific_overrides
 from taunode.runs.config import read_buildable
 from taunode.runs.directory import RunDirectory, SweepDirectory
 from taunode.runs.files import to_yaml, write_aside, write_json, write_text
@@ -26,8 +26,6 @@ from taunode.runs.runtime import Runtime
 from taunode.runs.signature import differences, flatten, signature
 from taunode.runs.state import State
 from taunode.runs.where import Where
-
-LONGEST = 120  # characters of the readable part of a name
 
 
 @dataclass
@@ -253,26 +251,3 @@ def _has_changed(old: RunDirectory, config: dict[str, Any]) -> str:
         f"the same command has made {old.path.name}, and the configuration has changed since: {keys}; "
         "--adopt keeps the old runs, --new plans new ones beside them"
     )
-
-
-def override_key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0].partition("@")[0]
-
-
-def scientific_overrides(overrides: Sequence[str]) -> list[str]:
-    """The overrides that say what a run is: not how or where it is executed. Sorted: their order says nothing."""
-    last = {override_key(text): text for text in overrides}  # of several for one key the last counts
-    return sorted(text for key, text in last.items() if re.split(r"[./]", key)[0] not in ("hydra", "runtime"))
-
-
-def run_name(overrides: Sequence[str], keys: Sequence[str], signature_: str) -> str:
-    """A run's name: its value of each of the keys, in at most 120 safe characters, and the signature's beginning."""
-    values = {override_key(text): text.partition("=")[2] for text in overrides}
-    short = [key.rpartition(".")[2] for key in keys]
-    parts = [
-        f"{short[index] if short.count(short[index]) == 1 else key}={values[key]}"
-        for index, key in enumerate(keys)
-        if key in values
-    ]
-    text = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", ",".join(parts)).strip("_,.")[:LONGEST]
-    return f"{text or 'run'}-{signature_[:8]}"

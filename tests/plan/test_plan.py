@@ -12,7 +12,7 @@ from taunode.command.taunode import compose_command
 from taunode.errors import BadInput
 from taunode.plan.command_line import named_sweep, plan_multirun, plan_single
 from taunode.plan.grid import grid
-from taunode.plan.plan import LONGEST, override_key, run_name, scientific_overrides
+from taunode.plan.naming import LONGEST, override_key, run_name, scientific_overrides
 from taunode.runs.files import read_yaml
 
 
