@@ -1,7 +1,9 @@
-"""What a run is called: after the overrides that made it, and its signature."""
+"""What a run is called: after the overrides that made it, and its signature. What a sweep is called: after its
+experiment or the keys that it sweeps over, and the options that were typed beside them."""
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 LONGEST = 120  # characters of the readable part of a name
 
@@ -19,11 +21,30 @@ def scientific_overrides(overrides: Sequence[str]) -> list[str]:
 def run_name(overrides: Sequence[str], keys: Sequence[str], signature_: str) -> str:
     """A run's name: its value of each of the keys, in at most 120 safe characters, and the signature's beginning."""
     values = {override_key(text): text.partition("=")[2] for text in overrides}
+    text = _safe(",".join(_told(values, keys)))[:LONGEST]
+    return f"{text or 'run'}-{signature_[:8]}"
+
+
+def sweep_name(base: str, fixed: Sequence[str]) -> str:
+    """A sweep's name: its experiment or the keys that it sweeps over, and the overrides that all its runs have."""
+    values = {override_key(text): text.partition("=")[2] for text in fixed}
+    parts = _told(values, list(values))
+    text = ",".join([base, *map(_safe, parts)])
+    if text == ",".join([base, *parts]) and len(text) <= LONGEST:
+        return text
+    digest = hashlib.blake2b(",".join(parts).encode(errors="surrogateescape"), digest_size=4).hexdigest()
+    return f"{text[:LONGEST]}-{digest}"
+
+
+def _told(values: Mapping[str, str], keys: Sequence[str]) -> list[str]:
+    """`key=value` of those keys that have one, with the last part of a key where that is clear."""
     short = [key.rpartition(".")[2] for key in keys]
-    parts = [
+    return [
         f"{short[index] if short.count(short[index]) == 1 else key}={values[key]}"
         for index, key in enumerate(keys)
         if key in values
     ]
-    text = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", ",".join(parts)).strip("_,.")[:LONGEST]
-    return f"{text or 'run'}-{signature_[:8]}"
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._=,+-]+", "_", text).strip("_,.")

@@ -9,6 +9,7 @@ from typing import Any
 
 from taunode.build import checked
 from taunode.errors import BadInput
+from taunode.paths import expanded
 from taunode.runs.job import job_here
 from taunode.runs.record import LONGEST_LEASE, Attempt
 
@@ -65,8 +66,8 @@ class Runtime:
         runtime = cls(**checked(cls, values, "runtime"))
         return replace(
             runtime,
-            data_root=str(directory / Path(runtime.data_root).expanduser()),
-            cache_dir=str(directory / Path(runtime.cache_dir).expanduser()),
+            data_root=str(directory / expanded(runtime.data_root, "runtime.data_root")),
+            cache_dir=str(directory / expanded(runtime.cache_dir, "runtime.cache_dir")),
         )
 
     def to_json(self) -> dict[str, Any]:

