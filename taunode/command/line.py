@@ -136,11 +136,13 @@ def changes(overrides: Sequence[str]) -> dict[str, dict[str, Any]]:
     Raises:
         BadInput: an override of something else, or one that `taunode` refuses.
     """
+    found: dict[str, dict[str, Any]] = {group: {} for group in CHANGEABLE}
+    if not overrides:
+        return found
     line = Line.of(["hydra/launcher=slurm", *overrides])
     with line.explained():
         composer = Composer.for_command(line.overrides[:1], None, RunMode.RUN)
         parsed = composer.parse(line.overrides[1:])
-    found: dict[str, dict[str, Any]] = {group: {} for group in CHANGEABLE}
     for text, override in zip(line.overrides[1:], parsed, strict=True):
         group, _, name = override.key_or_group.rpartition(".")
         plain = override.type is not None and not (override.is_add() or override.is_delete() or override.package)

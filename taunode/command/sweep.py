@@ -74,7 +74,7 @@ def plan(
     line = Line.of(overrides, config_dir, multirun=True, adopt=adopt, new=new, yes=yes)
     composer = line.composer()
     with line.explained():
-        made = plan_multirun(composer, composer.typed)
+        made = plan_multirun(composer, composer.typed, apart=True)
     shown = shlex.quote(os.path.relpath(made.root))
     request = request_of(composer)
     if dry_run:
@@ -318,13 +318,15 @@ def _execute(
     from taunode.command.local import run_locally
     from taunode.command.trust import own
     from taunode.runs.runtime import Runtime
+    from taunode.show.status import status_of
     from taunode.work.assignment import Assignment
 
     assignments = [
         Assignment(one.run, Runtime.from_config(own(one.record.runtime) | changes, Path.cwd()), one.seen.attempts)
         for one in chosen.runs
     ]
-    return run_locally(assignments, sweep, workers, also, wait)
+    seen = [status_of(one.run, one.record, one.seen, one.state, chosen.slurm) for one in chosen.runs]
+    return run_locally(assignments, sweep, workers, also, wait, seen)
 
 
 def main() -> None:

@@ -95,14 +95,17 @@ def refuse_what_is_ignored(composer: Composer) -> None:
         raise BadInput("hydra.callbacks are called in a sweep: add -m")
 
 
-def plan_multirun(composer: Composer, arguments: Sequence[str]) -> Plan:
+def plan_multirun(composer: Composer, arguments: Sequence[str], apart: bool = False) -> Plan:
     """The plan of a multirun command line; writes nothing.
+
+    Args:
+        apart: nothing of it is trained in this process; see `Freezer`.
 
     Raises:
         BadInput: something in it cannot be.
     """
     made = grid_of(composer, arguments)
-    return _plan(composer, made.jobs(), made.swept, options_of(composer))
+    return _plan(composer, made.jobs(), made.swept, options_of(composer), apart)
 
 
 def grid_of(composer: Composer, arguments: Sequence[str] | None = None) -> Grid:
@@ -125,7 +128,7 @@ def plan_jobs(composer: Composer, jobs: Sequence[Sequence[str]]) -> Plan:
     for text in (text for job in jobs for text in scientific_overrides(job)):
         values.setdefault(override_key(text), set()).add(text)
     several = sorted(key for key, texts in values.items() if len(texts) > 1)
-    return _plan(composer, jobs, several or sorted(values), SweepOptions())
+    return _plan(composer, jobs, several or sorted(values), SweepOptions(), apart=False)
 
 
 def named_sweep(composer: Composer) -> str:
@@ -159,7 +162,9 @@ def _fixed(typed: Sequence[str], swept: Collection[str]) -> list[str]:
     return [text for text in said if override_key(text) not in swept and override_key(text) != "experiment"]
 
 
-def _plan(composer: Composer, jobs: Iterable[Sequence[str]], swept: Sequence[str], options: SweepOptions) -> Plan:
+def _plan(
+    composer: Composer, jobs: Iterable[Sequence[str]], swept: Sequence[str], options: SweepOptions, apart: bool
+) -> Plan:
     refuse_what_is_ignored(composer)
     return plan_sweep(
         composer,
@@ -169,6 +174,7 @@ def _plan(composer: Composer, jobs: Iterable[Sequence[str]], swept: Sequence[str
         where=options.where,
         changed=options.changed,
         again=options.again,
+        apart=apart,
         command=about_command(composer, {"params": options.params, "where": options.where, "zip": options.zip}),
     )
 

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from taunode import build
 from taunode.errors import BadInput, nearest
 from taunode.paths import expanded
+from taunode.plan.inspect import inspect, inspect_apart
 from taunode.runs.runtime import Runtime
 from taunode.runs.signature import flatten
 from taunode.training.schedule import Initialisation, Schedule
@@ -47,13 +48,14 @@ class Freezer:
 
     Args:
         directory: what relative paths are relative to: where the command was typed.
+        apart: networks are built in another process, since nothing is trained in this one.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, apart: bool = False) -> None:
         self.directory = directory
         self._data_facts = functools.cache(self._ask_data)
         self._weights_facts = functools.cache(self._read_weights)
-        self._network_facts = functools.cache(self._build_network)
+        self._network_facts = functools.cache(inspect_apart if apart else inspect)
         self._schedules = functools.cache(self._build_schedule)
         self._blocks: dict[str, Any] = {}
         self._facts = functools.cache(self._ask)
@@ -135,20 +137,3 @@ class Freezer:
 
     def _build_schedule(self, node: str) -> Schedule | Initialisation:
         return build.schedule({"schedule": json.loads(node)})
-
-    def _build_network(self, nodes: str) -> dict[str, Any]:
-        config = json.loads(nodes)
-        network = build.network({**config, "seed": 0}, device="meta")
-        if config["embedding"] is not None and config["embedding"]["weights"] is not None:
-            from safetensors import SafetensorError
-            from safetensors.torch import load_file
-
-            from taunode.models.ode import OdeNet
-
-            assert isinstance(network, OdeNet)  # the networks that take an embedding
-            weights = config["embedding"]["weights"]
-            try:
-                network.load_embedding(load_file(weights))  # on meta: only the shapes matter
-            except SafetensorError as error:
-                raise BadInput(f"embedding.weights={weights}: not a safetensors file ({error})") from None
-        return network.facts()

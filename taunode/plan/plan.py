@@ -90,6 +90,7 @@ def plan_sweep(
     where: str | None = None,
     changed: str = "stop",
     again: bool = False,
+    apart: bool = False,
     command: dict[str, Any],
 ) -> Plan:
     """Check all runs of a sweep and find those that exist. Writes nothing.
@@ -101,13 +102,14 @@ def plan_sweep(
         where: drops the runs that do not meet it.
         changed: what to do where the same overrides have made a run under an older conf/: `stop`, `adopt` it, or plan
             a `new` one beside it.
+        apart: as `Freezer` takes it.
 
     Raises:
         BadInput: for the first run that cannot be; nothing is left to plan; or the directory is not taunode's.
     """
     check_sweep(root)
     sweep = SweepDirectory(root)
-    freezer = Freezer(Path.cwd())
+    freezer = Freezer(Path.cwd(), apart)
     seeds = Seeds(composer, freezer)
     condition = Where(where) if where else None
     there = _There.of(sweep)
