@@ -1,6 +1,7 @@
 """The command line: Hydra's grammar, and one set of refusals for every command and function that takes overrides."""
 
 import argparse
+import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -66,14 +67,14 @@ class Line:
     def mode(self) -> RunMode:
         return RunMode.MULTIRUN if self.multirun else RunMode.RUN
 
-    def composer(self, *more: str) -> Composer:
-        """A composer of the command line, with more overrides behind those that were typed.
+    def composer(self) -> Composer:
+        """A composer of the command line.
 
         Raises:
             BadInput: Hydra refuses it.
         """
         with self.explained():
-            return Composer.for_command([*self.overrides, *more], self.config_dir, self.mode)
+            return Composer.for_command(self.overrides, self.config_dir, self.mode)
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -91,10 +92,18 @@ class Line:
         """Of the same command without its overrides; but Hydra's own options are chosen, if they can be."""
         for chosen in ([text for text in self.overrides if text.startswith("hydra/")], []):
             try:
+                if self.config_dir is None:
+                    return _shipped(tuple(chosen))
                 return Composer.for_command(chosen, self.config_dir, RunMode.RUN)
             except Refusal:
                 continue
         return None  # the user's own --config-dir is at fault
+
+
+@functools.lru_cache(maxsize=32)
+def _shipped(chosen: tuple[str, ...]) -> Composer:
+    """A composer without options of the user's own, which can change."""
+    return Composer.for_command(chosen, None, RunMode.RUN)
 
 
 @dataclass(frozen=True)

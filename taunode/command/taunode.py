@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from taunode.command.completion import complete
 from taunode.command.execution import prepare, run_inline
@@ -63,8 +63,11 @@ def _main(arguments: Sequence[str]) -> int:
         if given.hydra.cfg or given.hydra.info or given.hydra.shell_completion or given.hydra.hydra_help:
             return _hydra(given)
         composer = given.line.composer()
-        if given.line.multirun or composer.master.hydra.mode == RunMode.MULTIRUN:
-            return _multirun(replace(given.line, multirun=True))
+        if given.line.multirun:
+            return _multirun(given.line, composer)
+        if composer.master.hydra.mode == RunMode.MULTIRUN:  # `hydra.mode=MULTIRUN` was typed
+            swept = replace(given.line, multirun=True)
+            return _multirun(swept, swept.composer())
         return _run(given.line, composer)
     except BadInput as error:
         print(f"taunode: {error}", file=sys.stderr)
@@ -98,14 +101,17 @@ def _run(line: Line, composer: Composer) -> int:
     return finish(run_inline(plan))
 
 
-def _multirun(line: Line) -> int:
+def _multirun(line: Line, composer: Composer) -> int:
     with line.explained():
-        composer = line.composer()
         root = named_sweep(composer)
         if composer.master.hydra.sweeper._target_ == BASIC_SWEEPER:
             plan_multirun(composer, composer.typed)  # it would write first and check later
         check_sweep(Path(root))
-    composer = line.composer("hydra.mode=MULTIRUN", quoted(f"hydra.sweep.dir={root}"))
+    with read_write(composer.master.hydra):
+        composer.master.hydra.mode, composer.master.hydra.sweep.dir = RunMode.MULTIRUN, root
+        composer.master.hydra.overrides.hydra.append(
+            quoted(f"hydra.sweep.dir={root}")
+        )  # for each job's own composition
     callbacks = Callbacks(composer.master)
     context = HydraContext(config_loader=composer.loader, callbacks=callbacks)
     try:  # as Hydra.multirun does, which would compose keys of swept options into the default one
