@@ -4,15 +4,12 @@ Nothing of the user's is overwritten. A directory that was being made when its c
 """
 
 import os
-import re
 from pathlib import Path
 
 from taunode.errors import BadInput
 from taunode.runs.directory import RunDirectory, SweepDirectory
-from taunode.runs.files import Unreadable, read_yaml
+from taunode.runs.files import ASIDE, Unreadable, read_yaml
 from taunode.runs.record import NewerFormat, of_this_format
-
-_ASIDE = re.compile(r"\..+\.[0-9a-f]{8}")  # what `taunode.runs.files.aside` calls a file that is being written
 
 
 def check_sweep(root: Path, key: str = "hydra.sweep.dir") -> None:
@@ -80,7 +77,7 @@ def _is_there(directory: Path, key: str) -> bool:
 def _names(directory: Path) -> set[str]:
     """What is in a directory, but for locks and for files that were being written."""
     try:
-        return {name for name in os.listdir(directory) if not _ASIDE.fullmatch(name) and name != ".lock"}
+        return {name for name in os.listdir(directory) if not ASIDE.fullmatch(name) and name != ".lock"}
     except OSError as error:
         raise BadInput(f"{directory}: {error.strerror}") from None
 

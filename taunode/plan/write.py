@@ -4,8 +4,10 @@ Planners of one directory take turns, so that of two that plan the same run at t
 first one's. A run's directory is made under another name and renamed, whole or not at all.
 """
 
+import contextlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -17,8 +19,8 @@ from filelock import FileLock
 
 from taunode.errors import BadInput
 from taunode.plan.plan import Plan, PlannedRun
-from taunode.runs.directory import RunDirectory, SweepDirectory
-from taunode.runs.files import Unreadable, aside, share_once, to_json, to_yaml, write_aside, write_text
+from taunode.runs.directory import ABANDONED, RunDirectory, SweepDirectory
+from taunode.runs.files import ASIDE, Unreadable, aside, share_once, to_json, to_yaml, write_aside, write_text
 from taunode.runs.provenance import code
 from taunode.runs.record import FORMAT, Record, now
 from taunode.runs.state import State
@@ -38,6 +40,7 @@ def write(plan: Plan) -> None:
     try:
         sweep.commands.mkdir(parents=True, exist_ok=True)
         with _turn(sweep.commands / LOCK):
+            _remove_asides(sweep)
             _find_again(plan, sweep)
             if plan.new:
                 command, texts = _write_command(plan, sweep), _Texts()
@@ -54,6 +57,19 @@ def _turn(lock: Path) -> Iterator[None]:
             yield
     except NotImplementedError:  # a file system without locks: two commands at one moment may plan a run twice there
         yield
+
+
+def _remove_asides(sweep: SweepDirectory) -> None:
+    """Remove what planners left that were killed, an hour ago or longer."""
+    for folder in (sweep.commands, sweep.runs):
+        with contextlib.suppress(FileNotFoundError):
+            for entry in os.scandir(folder):
+                is_aside = ASIDE.fullmatch(entry.name) is not None
+                if is_aside and time.time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED:
+                    if entry.is_dir(follow_symlinks=False):
+                        shutil.rmtree(entry.path, ignore_errors=True)
+                    else:
+                        os.unlink(entry.path)
 
 
 def _find_again(plan: Plan, sweep: SweepDirectory) -> None:

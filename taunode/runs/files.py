@@ -10,6 +10,7 @@ import errno
 import io
 import json
 import os
+import re
 import stat
 import uuid
 from collections.abc import Callable
@@ -171,6 +172,9 @@ def to_yaml(value: Any) -> str:
 
 def to_json(value: Any) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode(errors="surrogateescape")
+
+
+ASIDE = re.compile(r"\..+\.[0-9a-f]{8}")  # a name of `aside`
 
 
 def aside(path: Path) -> Path:

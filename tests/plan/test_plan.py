@@ -1,6 +1,7 @@
 """The plan: which runs a command line stands for, which of them are there, and what they are called."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,20 @@ def test_planning_writes_nothing_and_writing_makes_two_files_a_run(tmp_path):
     assert tree(tmp_path) == before
     assert [run.run.path.name for run in plan("seed=range(0,5)").new] != []
     assert len(plan("seed=range(0,5)").new) == 2
+
+
+def test_what_killed_planners_left_is_removed_when_they_have_gone(tmp_path):
+    write(plan("seed=0"))
+    left = [tmp_path / "sweep" / "runs" / f".seed={seed}-01234567.0123abcd" for seed in (1, 2)]
+    left.append(tmp_path / "sweep" / "commands" / ".x.yaml.0123abcd")
+    for path in left[:2]:
+        path.mkdir()
+        (path / "config.yaml").touch()
+    left[2].touch()
+    for path in (left[0], left[2]):
+        os.utime(path, (0, 0))
+    write(plan("seed=0,1"))
+    assert [path.exists() for path in left] == [False, True, False]
 
 
 def test_what_a_record_says_before_the_run_starts(tmp_path):
