@@ -17,11 +17,12 @@ ROOT = Path(__file__).parents[1]
 BELOW: dict[str, tuple[str, ...]] = {
     "taunode.errors": (),
     "taunode.orphan": (),
-    "taunode.models": (),
-    "taunode.data": ("taunode.orphan",),
-    "taunode.training": ("taunode.models", "taunode.data"),
+    "taunode.absent": (),
+    "taunode.models": ("taunode.absent",),
+    "taunode.data": ("taunode.orphan", "taunode.absent"),
+    "taunode.training": ("taunode.models", "taunode.data", "taunode.absent"),
     "taunode.build": ("taunode.models", "taunode.data", "taunode.training"),
-    "taunode.runs": ("taunode.build", "taunode.training.checkpoint"),
+    "taunode.runs": ("taunode.build", "taunode.training.checkpoint", "taunode.absent"),
     "taunode.work": (
         "taunode.runs",
         "taunode.build",
@@ -62,6 +63,7 @@ HYDRA = ("taunode.plan", "taunode.show", "taunode.command", "taunode.train", "ta
 LIGHT = (
     "errors",
     "orphan",
+    "absent",
     "build",
     "data.sets",
     "data.imagenet",

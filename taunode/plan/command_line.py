@@ -16,6 +16,7 @@ from taunode.plan.freeze import Freezer
 from taunode.plan.grid import grid
 from taunode.plan.plan import (
     Plan,
+    naming,
     override_key,
     place_run,
     plan_run,
@@ -159,7 +160,11 @@ def plan_job(config: DictConfig, hydra: DictConfig) -> Plan:
     key = signature(frozen)
     said = scientific_overrides(as_typed(hydra))
     existing = [sweep.run(name) for name in sweep.named() if name.endswith(f"-{key[:8]}")]
-    run = existing[0] if existing else sweep.run(run_name(said, [override_key(text) for text in said], key))
+    run = (
+        existing[0]
+        if existing
+        else sweep.run(run_name(said, naming([override_key(text) for text in said], frozen), key))
+    )
     planned = place_run(frozen, said, run.path, freezer)
     command = {"command": [Path(sys.argv[0]).name, *sys.argv[1:]], "directory": os.getcwd()}
     return Plan(sweep.path, [planned], runtime, command)

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from taunode import build
 from taunode.errors import BadInput, nearest
+from taunode.runs.history import MOVED, upgraded
 from taunode.runs.runtime import Runtime
 from taunode.runs.signature import flatten
 from taunode.training.schedule import Initialisation, Schedule
@@ -65,6 +66,8 @@ class Freezer:
             if key not in KEYS:
                 raise BadInput(f"unknown key {key!r}; nearest: {nearest(key, KEYS)}")
         for key, value in flatten(frozen):
+            if key in MOVED:
+                raise BadInput(f"{key} is {MOVED[key]} now")
             if isinstance(value, str) and "${" in value:
                 raise BadInput(f"{key}: a value cannot hold '${{', got {value!r}")
         seed = build.convert(frozen["seed"], int, "seed")
@@ -74,7 +77,7 @@ class Freezer:
         for group in ("arch", "dataset", "schedule"):
             if not isinstance(frozen[group], dict):
                 raise BadInput(f"{group} must be one of its options, got {frozen[group]!r}")
-        build.complete(frozen)
+        frozen = build.complete(upgraded(frozen))
         if frozen["embedding"] is not None and frozen["embedding"].get("weights") is not None:
             frozen["embedding"] |= self._weights_facts(str(frozen["embedding"]["weights"]))
         frozen["dataset"] |= self._data_facts(json.dumps(frozen["dataset"]), runtime.data_root, runtime.cache_dir)

@@ -23,7 +23,7 @@ from taunode.runs.files import to_yaml, write_aside, write_json, write_text
 from taunode.runs.provenance import code
 from taunode.runs.record import FORMAT, Record, now
 from taunode.runs.runtime import Runtime
-from taunode.runs.signature import differences, flatten, signature
+from taunode.runs.signature import at_absence, differences, flatten, signature
 from taunode.runs.state import State
 from taunode.runs.where import Where
 
@@ -178,7 +178,7 @@ def plan_sweep(
                 raise BadInput(_has_changed(old, config))
             run = old
         if run is None:
-            run = sweep.run(run_name(said, swept, key))
+            run = sweep.run(run_name(said, naming(swept, config), key))
             planned[key] = PlannedRun(said, config, key, run, exists=False, facts=freezer.check(config))
         else:
             planned[key] = PlannedRun(said, config, key, run, exists=True)
@@ -204,7 +204,7 @@ def plan_run(
     config, runtime = freezer.freeze(composer.compose(overrides))
     said = scientific_overrides(overrides)
     key = signature(config)
-    name = run_name(said, [override_key(text) for text in said], key)
+    name = run_name(said, naming([override_key(text) for text in said], config), key)
     if not directory:
         raise BadInput("hydra.run.dir is empty; it names the run's directory")
     place = Path(directory.replace("{name}", name)).absolute()
@@ -263,6 +263,12 @@ def scientific_overrides(overrides: Sequence[str]) -> list[str]:
     """The overrides that say what a run is: not how or where it is executed. Sorted: their order says nothing."""
     last = {override_key(text): text for text in overrides}  # of several for one key the last counts
     return sorted(text for key, text in last.items() if re.split(r"[./]", key)[0] not in ("hydra", "runtime"))
+
+
+def naming(keys: Sequence[str], config: dict[str, Any]) -> list[str]:
+    """Those of the keys that a run's name shows: not what its absence would mean as well."""
+    left_out = at_absence(dict(flatten(config)))
+    return [key for key in keys if key not in left_out]
 
 
 def run_name(overrides: Sequence[str], keys: Sequence[str], signature_: str) -> str:
