@@ -20,6 +20,8 @@ from taunode.errors import BadInput, nearest
 if TYPE_CHECKING:
     from taunode.data.sets import DataSet
     from taunode.models.network import Network
+    from taunode.training.optimizer import Optimizer
+    from taunode.training.parametrization import Parametrization
     from taunode.training.schedule import Initialisation, Schedule
 
 
@@ -159,6 +161,31 @@ def schedule(config: Mapping[str, Any]) -> "Schedule | Initialisation":
     return built
 
 
+def optimizer(config: Mapping[str, Any]) -> "Optimizer | None":
+    """The optimizer of a configuration; None where nothing is trained.
+
+    Raises:
+        BadInput: it cannot be built; there is none though the schedule trains, or one though it does not.
+    """
+    trains = schedule(config).epochs > 0
+    if config.get("optimizer") is None:
+        if trains:
+            raise BadInput("optimizer must be one of its options, got null")
+        return None
+    if not trains:
+        raise BadInput("schedule=initialisation trains nothing: optimizer must be null")
+    built: Optimizer = instantiate(config["optimizer"], "optimizer")
+    return built
+
+
+def parametrization(config: Mapping[str, Any]) -> "Parametrization | None":
+    """The rule by which a configuration's rates and initial weights follow width and depth; None: they do not."""
+    if config.get("parametrization") is None:
+        return None
+    built: Parametrization = instantiate(config["parametrization"], "parametrization")
+    return built
+
+
 def takes(arch: Mapping[str, Any]) -> frozenset[str]:
     """Which of the groups in `PARTS` a network is built from: those its constructor names.
 
@@ -192,4 +219,9 @@ def network(config: Mapping[str, Any], device: str = "cpu") -> "Network":
         torch.manual_seed(config["seed"])
         parts = {group: instantiate(config[group], group) for group in sorted(used) if config.get(group) is not None}
         built: Network = instantiate(config["arch"], "arch", **parts, **shape)
+    if (rule := parametrization(config)) is not None:
+        from taunode.training.parametrization import prepare
+
+        trained_by = optimizer(config)
+        prepare(built, rule, "sgd" if trained_by is None else trained_by.kind)
     return built

@@ -41,6 +41,8 @@ def help_text() -> str:
         "solver",
         "dataset",
         "schedule",
+        "optimizer",
+        "parametrization",
         "experiment",
         "runtime",
         "hydra/launcher",

@@ -20,7 +20,7 @@ from taunode.runs.runtime import Runtime
 from taunode.runs.signature import flatten
 from taunode.training.schedule import Initialisation, Schedule
 
-GROUPS = ("arch", "tau", "dataset", "schedule", "embedding", "solver")
+GROUPS = ("arch", "tau", "dataset", "schedule", "embedding", "solver", "optimizer", "parametrization")
 KEYS = (*GROUPS, "seed", "precision")
 
 
@@ -43,6 +43,7 @@ class Freezer:
         self._weights_facts = functools.cache(self._read_weights)
         self._network_facts = functools.cache(self._build_network)
         self._schedules = functools.cache(self._build_schedule)
+        self._training = functools.cache(self._check_training)
 
     def freeze(self, config: DictConfig) -> tuple[dict[str, Any], Runtime]:
         """The frozen configuration of a run, and the runtime it was asked with. Imports no torch.
@@ -107,6 +108,7 @@ class Freezer:
         """
         schedule = self._schedules(json.dumps(frozen["schedule"]))
         shape = {key: frozen["dataset"][key] for key in ("channels", "image_size", "classes")}
+        self._training(json.dumps({key: frozen[key] for key in ("schedule", "optimizer", "parametrization")}))
         parts = {key: frozen[key] for key in ("arch", *build.PARTS)}
         nodes = json.dumps({**parts, "dataset": shape}, sort_keys=True)
         facts = self._network_facts(nodes)
@@ -117,6 +119,11 @@ class Freezer:
 
     def _build_schedule(self, node: str) -> Schedule | Initialisation:
         return build.schedule({"schedule": json.loads(node)})
+
+    def _check_training(self, nodes: str) -> None:
+        config = json.loads(nodes)
+        build.optimizer(config)
+        build.parametrization(config)
 
     def _build_network(self, nodes: str) -> dict[str, Any]:
         config = json.loads(nodes)

@@ -12,10 +12,11 @@ from typing import Any
 
 from taunode.absent import absent_values
 
-MOVED: dict[str, str] = {}  # key before: key today
-GROUPS: dict[
-    str, str
-] = {}  # group that came later: the _target_ that did its work unnamed, where one of its keys moved
+MOVED = {  # key before: key today
+    "schedule.momentum": "optimizer.momentum",
+    "schedule.weight_decay": "optimizer.weight_decay",
+}
+GROUPS = {"optimizer": "taunode.training.optimizer.Sgd"}  # group of moved keys: the _target_ that was theirs, unnamed
 RENAMED: dict[str, str] = {}  # _target_ before: its name today
 
 

@@ -111,17 +111,26 @@ def test_a_changed_default_changes_exactly_its_runs(
 def test_a_run_that_lacks_what_came_later_is_upgraded_to_the_same_run(configs: Configs) -> None:
     for line, config in configs.items():
         assert history.upgraded(config) == config
-        assert signature(as_first_written(config)) == read()[line]
-        assert history.upgraded(as_first_written(config)) == {**as_first_written(config), **config}
+        if (old := as_first_written(config)) is not None:
+            assert signature(old) == read()[line]
+            assert history.upgraded(old) == {key: config[key] for key in history.upgraded(old)}
+            assert all(config[key] is None for key in config.keys() - history.upgraded(old).keys())
 
 
-def as_first_written(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration as the first release would have frozen it."""
-    old = {key: dict(value) if isinstance(value, dict) else value for key, value in config.items()}
+def as_first_written(config: dict[str, Any]) -> dict[str, Any] | None:
+    """A configuration as the first release would have frozen it; None where it could not have been said."""
+    later = identity.at_absence(dict(flatten(config)))
+    old: dict[str, Any] = {}
+    for group, node in config.items():
+        if isinstance(node, dict):
+            old[group] = {key: value for key, value in node.items() if f"{group}.{key}" not in later}
+        elif group not in later:
+            old[group] = node
     for before, today in history.MOVED.items():
         (old_group, old_key), (group, key) = before.split("."), today.split(".")
-        if isinstance(old.get(group), dict):
-            old[old_group][old_key] = old[group][key]
+        if key in old.get(group, {}):
+            old[old_group][old_key] = old[group].pop(key)
     for group in history.GROUPS:
-        old.pop(group, None)
+        if old.pop(group, None):
+            return None
     return old
