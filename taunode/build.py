@@ -167,22 +167,25 @@ def optimizer(config: Mapping[str, Any]) -> "Optimizer | None":
     Raises:
         BadInput: it cannot be built; there is none though the schedule trains, or one though it does not.
     """
-    trains = schedule(config).epochs > 0
-    if config.get("optimizer") is None:
-        if trains:
-            raise BadInput("optimizer must be one of its options, got null")
+    node, trains = config.get("optimizer"), schedule(config).epochs > 0
+    if not isinstance(node, Mapping) and (trains or node is not None):
+        raise BadInput(f"optimizer must be one of its options, got {'null' if node is None else repr(node)}")
+    if node is None:
         return None
     if not trains:
         raise BadInput("schedule=initialisation trains nothing: optimizer must be null")
-    built: Optimizer = instantiate(config["optimizer"], "optimizer")
+    built: Optimizer = instantiate(node, "optimizer")
     return built
 
 
 def parametrization(config: Mapping[str, Any]) -> "Parametrization | None":
     """The rule by which a configuration's rates and initial weights follow width and depth; None: they do not."""
-    if config.get("parametrization") is None:
+    node = config.get("parametrization")
+    if node is None:
         return None
-    built: Parametrization = instantiate(config["parametrization"], "parametrization")
+    if not isinstance(node, Mapping):
+        raise BadInput(f"parametrization must be one of its options or null, got {node!r}")
+    built: Parametrization = instantiate(node, "parametrization")
     return built
 
 
