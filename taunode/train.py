@@ -92,9 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if "--version" in arguments:
         print(f"taunode {version('taunode')}")
         sys.exit(0)
-    from taunode.command.taunode import main as run
+    try:
+        from taunode.command.taunode import main as run
 
-    sys.exit(run(arguments))
+        sys.exit(run(arguments))
+    except KeyboardInterrupt:  # while Hydra was imported
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra.types import RunMode
 
+from taunode.command.line import Line
 from taunode.command.plugins import register
-from taunode.command.taunode import compose_command
 from taunode.plan.command_line import plan_multirun
 from taunode.plan.plan import Plan
 from taunode.train import main
@@ -70,7 +69,7 @@ def refusal(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> str:
 def plan(*arguments: str, config_dir: Path | None = None) -> Plan:
     """The plan of a multirun command, in `sweep` where nothing else is said."""
     register()
-    composer = compose_command([*TINY, "hydra.sweep.dir=sweep", *arguments], config_dir, RunMode.MULTIRUN)
+    composer = Line.of([*TINY, "hydra.sweep.dir=sweep", *arguments], config_dir, multirun=True).composer()
     return plan_multirun(composer, composer.typed)
 
 

@@ -150,7 +150,7 @@ class Sender:
         check(self.root, kinds, self._request)
 
     def _resources(self, run: RunDirectory) -> Resources:
-        return self._request.of(self._keys(run))
+        return self._request.of(self._keys(run)) if self._request.entries else self._request.base
 
     def choose(self, again: Callable[[State], bool] | None = None) -> Choice:
         slurm = InSlurm.of(sweep_of(self.root))

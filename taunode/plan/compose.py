@@ -10,7 +10,6 @@ import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
@@ -18,14 +17,16 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobRuntime, setup_globals
-from hydra.errors import ConfigCompositionException
+from hydra.errors import ConfigCompositionException, HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from yaml import YAMLError
 
 from taunode.errors import BadInput
 
 CONFIG = "config"
 SHIPPED = "pkg://taunode.conf"
+PYTHONS = (ValueError, TypeError, LookupError, AttributeError, AssertionError, OSError, RecursionError, YAMLError)
 
 
 def search_path(config_dir: Path | None = None) -> ConfigSearchPath:
@@ -111,10 +112,11 @@ class Composer:
         return as_typed(self.master.hydra)
 
     def parse(self, overrides: Sequence[str]) -> list[Override]:
-        return self._parser.parse_overrides(list(overrides))
+        with _hydras_words():
+            return self._parser.parse_overrides(list(overrides))
 
     def _parse_one(self, text: str) -> Override:
-        return self._parser.parse_overrides([text])[0]
+        return self.parse([text])[0]
 
     def _load(self, overrides: tuple[str, ...]) -> DictConfig:
         with _hydras_words():
@@ -139,7 +141,8 @@ class Composer:
             else:
                 groups.append(text)
         config = copy.deepcopy(self._base(tuple(groups)))
-        ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        with _hydras_words():
+            ConfigLoaderImpl._apply_overrides_to_config(values, config)
         return config
 
 
@@ -157,11 +160,14 @@ def as_typed(hydra: DictConfig) -> list[str]:
 
 @contextlib.contextmanager
 def _hydras_words() -> Iterator[None]:
-    """A group that is set to null and a file that is no YAML are refusals like any other; Hydra forgot to say so."""
+    """What Hydra raises as whatever Python raised inside of it is a refusal like any other: a group that is set to
+    null, a list in the place of an option, a file that is no YAML, a name that no file can have."""
     try:
         yield
-    except (ValueError, yaml.YAMLError) as error:
-        raise ConfigCompositionException(" ".join(str(error).split())) from None
+    except HydraException:  # some of which are OSErrors, too
+        raise
+    except PYTHONS as error:
+        raise ConfigCompositionException(" ".join(str(error).split()) or type(error).__name__) from None
 
 
 TEXT = ("hydra.sweeper.where", "hydra.sweep.dir", "hydra.run.dir")  # a condition, and paths: any character may be in

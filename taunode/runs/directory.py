@@ -18,6 +18,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,13 +39,25 @@ class RunDirectory:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.config = self.path / "config.yaml"
-        self.record = self.path / "run.json"
-        self.done = self.path / "done"
-        self.hydra = self.path / ".hydra"
 
     def __repr__(self) -> str:
         return f"RunDirectory({str(self.path)!r})"
+
+    @cached_property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @cached_property
+    def record(self) -> Path:
+        return self.path / "run.json"
+
+    @cached_property
+    def done(self) -> Path:
+        return self.path / "done"
+
+    @cached_property
+    def hydra(self) -> Path:
+        return self.path / ".hydra"
 
     def claim(self, attempt: int) -> Path:
         return self.path / f"claim.{attempt}"

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
 import yaml
 
 from taunode.errors import BadInput
@@ -51,13 +52,8 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading, if it is a regular one and no link.
-
-    Raises:
-        Missing: there is none.
-        Unreadable: it is something else, or may not be read.
-    """
+def _descriptor(path: Path) -> tuple[int, int]:
+    """An open descriptor of a regular file, and its size in bytes."""
     try:  # O_NONBLOCK: a pipe that nobody writes to would wait for ever
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -65,10 +61,21 @@ def open_regular(path: Path) -> BinaryIO:
     except OSError as error:
         is_link = error.errno == errno.ELOOP
         raise Unreadable(path, "is a symbolic link" if is_link else error.strerror or "cannot be opened") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
         raise Unreadable(path, "is not a regular file")
-    return open(descriptor, "rb")
+    return descriptor, found.st_size
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, if it is a regular one and no link.
+
+    Raises:
+        Missing: there is none.
+        Unreadable: it is something else, or may not be read.
+    """
+    return open(_descriptor(path)[0], "rb")
 
 
 def read_bytes(path: Path, most: int = LARGEST, offset: int = 0, cut: int | None = None) -> bytes:
@@ -77,16 +84,19 @@ def read_bytes(path: Path, most: int = LARGEST, offset: int = 0, cut: int | None
     Raises:
         Missing, Unreadable: as `open_regular`; or there are more than `most` bytes of it, and no `cut`.
     """
-    with open_regular(path) as file:
-        try:
-            if offset:
-                file.seek(offset)
-            content = file.read(most + 1 if cut is None else cut)
-        except OSError as error:
-            raise Unreadable(path, error.strerror or "cannot be read") from None
-    if cut is None and len(content) > most:
-        raise Unreadable(path, f"is larger than {most // 2**20} MiB")
-    return content
+    descriptor, size = _descriptor(path)
+    try:
+        if cut is None and size - offset > most:
+            raise Unreadable(path, f"is larger than {most // 2**20} MiB")
+        left = max(0, size - offset) if cut is None else cut
+        content = os.pread(descriptor, left, offset)  # all of it, from a disk
+        while len(content) < left and (part := os.pread(descriptor, left - len(content), offset + len(content))):
+            content += part
+        return content
+    except OSError as error:
+        raise Unreadable(path, error.strerror or "cannot be read") from None
+    finally:
+        os.close(descriptor)
 
 
 def read_tail(path: Path, most: int) -> bytes:
@@ -101,8 +111,12 @@ def read_json(path: Path) -> Any:
     Raises:
         Missing, Unreadable: as `read_bytes`; or it is not JSON.
     """
+    content = read_bytes(path)
     try:
-        return json.loads(read_bytes(path))
+        try:
+            return msgspec.json.decode(content)
+        except msgspec.DecodeError:  # it knows no NaN, which a loss can be
+            return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise Unreadable(path, f"is not JSON ({_first_line(error)})") from None
 

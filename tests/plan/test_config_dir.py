@@ -51,8 +51,9 @@ def test_a_sweep_with_an_experiment_of_ones_own(mine, tmp_path):
     ended: subprocess.CompletedProcess[str] = taunode(
         "-m", "--config-dir", "options", "experiment=grid", *TINY, cwd=tmp_path
     )
-    assert "sweeps/grid: 2 done" in ended.stdout
-    found = records(tmp_path / "sweeps" / "grid")
+    assert "2 done" in ended.stdout
+    (made,) = (tmp_path / "sweeps").glob("grid,*")  # with what else was typed
+    found = records(made)
     assert [name[:6] for name in found] == ["seed=4", "seed=5"]
     assert {record["facts"]["tau"] for record in found.values()} == {"L^-1/2"}
 
