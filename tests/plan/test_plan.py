@@ -124,9 +124,9 @@ def options(tmp_path: Path) -> Path:
     """A user's own schedule, which the sweep has been planned with, and which has changed since."""
     file = tmp_path / "mine" / "schedule" / "short.yaml"
     file.parent.mkdir(parents=True)
-    file.write_text("defaults: [cifar, _self_]\nmomentum: 0.9\n")
+    file.write_text("defaults: [cifar, _self_]\nlr: 0.9\n")
     write(plan("schedule=short", "seed=0,1", config_dir=tmp_path / "mine"))
-    file.write_text("defaults: [cifar, _self_]\nmomentum: 0.5\nfactor: 0.2\n")
+    file.write_text("defaults: [cifar, _self_]\nlr: 0.5\nfactor: 0.2\n")
     return tmp_path / "mine"
 
 
