@@ -33,17 +33,21 @@ def compose(overrides: Sequence[str] = (), config_dir: Path | str | None = None)
 
 
 def build_model(cfg: DictConfig) -> "nn.Module":
-    """The untrained network of a configuration, on the CPU, initialised from `cfg.seed` alone.
+    """The network that a run of this configuration starts from, on the CPU, initialised from `cfg.seed` alone.
 
-    Maps images (batch, channels, height, width), as the data set's loader gives them, to logits (batch, classes).
+    Maps images (batch, channels, height, width), as the data set's loader gives them, to logits (batch, classes). The
+    embedding of an ODE net is the one that was given or pretrained; where no run has pretrained it yet, this does.
 
     Raises:
         BadInput: it cannot be built.
     """
     from taunode.plan.freeze import Freezer
+    from taunode.work.embedding import embed
 
-    frozen, _ = Freezer(Path.cwd()).freeze(cfg)
-    return build.network(frozen)
+    frozen, runtime = Freezer(Path.cwd()).freeze(cfg)
+    network = build.network(frozen)
+    embed(network, frozen, runtime)
+    return network
 
 
 def run(cfg: DictConfig, directory: Path | str) -> dict[str, Any]:

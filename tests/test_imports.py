@@ -47,7 +47,7 @@ BELOW: dict[str, tuple[str, ...]] = {
         "taunode.data",
     ),
     "taunode.launch": ("taunode.cluster.task",),
-    "taunode.api": ("taunode.command", "taunode.plan", "taunode.runs", "taunode.build"),
+    "taunode.api": ("taunode.command", "taunode.plan", "taunode.work", "taunode.runs", "taunode.build"),
     "taunode.train": ("taunode.command",),
     "taunode": ("taunode.api",),
     "multirun_analysis": (

@@ -7,9 +7,11 @@ part is done for each of those, and the private function that Hydra itself appli
 import contextlib
 import copy
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
@@ -20,13 +22,12 @@ from hydra.core.utils import JobRuntime, setup_globals
 from hydra.errors import ConfigCompositionException, HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-from yaml import YAMLError
 
 from taunode.errors import BadInput
 
 CONFIG = "config"
 SHIPPED = "pkg://taunode.conf"
-PYTHONS = (ValueError, TypeError, LookupError, AttributeError, AssertionError, OSError, RecursionError, YAMLError)
+PYTHONS = (ValueError, TypeError, LookupError, AttributeError, AssertionError, OSError, RecursionError, yaml.YAMLError)
 
 
 def search_path(config_dir: Path | None = None) -> ConfigSearchPath:
@@ -38,9 +39,33 @@ def search_path(config_dir: Path | None = None) -> ConfigSearchPath:
     search = create_config_search_path(SHIPPED)
     if config_dir is not None:
         if not config_dir.is_dir():
-            raise BadInput(f"--config-dir {config_dir}: no such directory")
+            what = "is not a directory" if config_dir.exists() else "no such directory"
+            raise BadInput(f"--config-dir {config_dir}: {what}")
+        _refuse_base_60(config_dir)
         search.prepend("command-line", f"file://{config_dir.resolve()}", SearchPathQuery(provider="schema"))
     return search
+
+
+BASE_60 = re.compile(r"[-+]?[1-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
+
+
+def _refuse_base_60(config_dir: Path) -> None:
+    """`time: 12:00:00` without quotes is the number 43200 in YAML 1.1, which Slurm would take for minutes.
+
+    Raises:
+        BadInput: there is such a value.
+    """
+    for path in sorted(config_dir.rglob("*.yaml")):
+        try:
+            tokens = list(yaml.scan(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
+        except yaml.YAMLError:
+            continue  # Hydra says so, if it comes to it
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+        for token in tokens:
+            if isinstance(token, yaml.ScalarToken) and token.plain and BASE_60.fullmatch(token.value):
+                line = token.start_mark.line + 1
+                raise BadInput(f"{path}, line {line}: YAML reads {token.value} in base 60; write '{token.value}'")
 
 
 class Loader(ConfigLoaderImpl):

@@ -1,5 +1,6 @@
 """A user's own options: DIR/schedule/mine.yaml is schedule=mine, wherever overrides are taken."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -79,6 +80,13 @@ def test_mistakes_in_it_are_one_line(mine, tmp_path, capfd):
     assert "schedule.epoch" in refusal(["--config-dir", "options", "schedule=mine"], capfd)
     (mine / "schedule" / "mine.yaml").write_text("epochs: [3\n")
     assert "mine.yaml" in refusal(["--config-dir", "options", "schedule=mine"], capfd)
+    (mine / "schedule" / "mine.yaml").write_bytes(b"epochs: 3 # \xff\n")
+    assert "mine.yaml: cannot be read" in refusal(["--config-dir", "options", "schedule=mine"], capfd)
+    (mine / "hydra" / "launcher").mkdir(parents=True)
+    (mine / "hydra" / "launcher" / "mine.yaml").write_text("defaults: [slurm, _self_]\ntime: 12:00:00\n")
+    line = refusal(["--config-dir", "options", "hydra/launcher=mine"], capfd)
+    assert line.endswith("mine.yaml, line 2: YAML reads 12:00:00 in base 60; write '12:00:00'")
+    shutil.rmtree(mine / "hydra")
     (mine / "schedule" / "mine.yaml").write_text("_target_: subprocess.run\nargs: [ls]\n")
     assert "'subprocess.run' is not allowed" in refusal(["--config-dir", "options", "schedule=mine"], capfd)
     (mine / "schedule" / "mine.yaml").write_text(MINE)
