@@ -142,7 +142,14 @@ def convert(value: Any, hint: Any, key: str) -> Any:
 
 
 def complete(config: dict[str, Any]) -> dict[str, Any]:
-    """Resolve in place what one group leaves to another: `tau.learn: auto` is shared without norm, none with it."""
+    """Resolve in place what one group leaves to another: `tau.learn: auto` is shared without norm, none with it.
+
+    An option of a group that can be null is that where it names nothing, `_target_: null`, so that a sweep can have it.
+    """
+    for group in ("parametrization", "optimizer", *PARTS):
+        node = config.get(group)
+        if isinstance(node, Mapping) and node.get("_target_", "") is None:
+            config[group] = None
     tau = config.get("tau")
     if tau is not None and tau.get("learn") == "auto":
         tau["learn"] = "shared" if config["arch"].get("norm") == "none" else "none"
