@@ -5,7 +5,6 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 EXAMPLES = """\
@@ -90,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(help_text())
         sys.exit(0)
     if "--version" in arguments:
+        from importlib.metadata import version
+
         print(f"taunode {version('taunode')}")
         sys.exit(0)
     try:

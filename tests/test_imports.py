@@ -35,7 +35,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "taunode.cluster": ("taunode.runs", "taunode.build"),
     "taunode.cluster.task": ("taunode.cluster", "taunode.work", "taunode.runs"),
     "taunode.plan": ("taunode.runs", "taunode.build", "taunode.training", "taunode.models"),
-    "taunode.show": ("taunode.plan", "taunode.cluster", "taunode.runs"),
+    "taunode.show": ("taunode.plan", "taunode.cluster", "taunode.runs", "taunode.build"),
     "taunode.command": (
         "taunode.show",
         "taunode.plan",

@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
+from hydra.errors import HydraException
 
 from taunode.errors import BadInput, nearest
 from taunode.plan.compose import Composer
@@ -113,7 +114,7 @@ def _texts(override: Override) -> list[str]:
     """One override a value, as Hydra's own sweeper writes them."""
     try:
         (jobs,) = BasicSweeper.split_arguments([override], max_batch_size=None)
-    except (ValueError, TypeError, AssertionError) as error:  # of what Hydra's own sweeper cannot list
+    except (HydraException, ValueError, TypeError, AssertionError) as error:  # of what Hydra's own sweeper cannot list
         raise BadInput(f"{override.input_line}: {' '.join(str(error).split())}") from None
     return [job[0] for job in jobs]
 

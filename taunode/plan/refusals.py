@@ -33,6 +33,8 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer | Non
     for text in overrides if composer is not None else ():
         assert composer is not None
         override = composer.parse([text])[0]
+        if not override.key_or_group:
+            return BadInput(f"{text}: not an override; write key=value or group=option")
         if override.is_sweep_override() and not multirun:
             return BadInput(f"{text}: several values; a sweep needs -m")
         key = override.key_or_group
@@ -44,7 +46,8 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer | Non
                 if value not in options and not override.is_delete():
                     if not options:
                         return BadInput(f"{text}: {key} has no options yet; it must stay null")
-                    return BadInput(f"{text}: no option {value!r} of {key}; valid: {nearest(value, options)}")
+                    missing = " (or a plugin that has it is not installed)" if key.startswith("hydra/") else ""
+                    return BadInput(f"{text}: no option {value!r} of {key}; valid: {nearest(value, options)}{missing}")
         elif not override.is_add() and not override.is_force_add():
             for config in [composer.master] if override.is_hydra_override() else _chosen(overrides, composer):
                 if key not in keys(config):

@@ -240,5 +240,7 @@ def runs_of(path: Path) -> list[RunDirectory]:
         return [run]
     if not sweep.runs.is_dir():
         reason = "it does not exist" if not path.exists() else "it has neither runs/ nor run.json"
+        if path.resolve().name == "runs" and (path / ".." / "commands").is_dir():
+            reason = f"its sweep is {os.path.normpath(path / '..')}"
         raise BadInput(f"{path} is not a sweep directory: {reason}")
     return list(sweep)

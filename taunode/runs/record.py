@@ -58,7 +58,8 @@ class Attempt(TypedDict):
     """What is recorded of one try at executing a run: by its claim, and repeated in run.json once it has ended.
 
     Without `state` it has not ended. `checkpoints` are those it began with, as (attempt, mtime in ns); `lease` is in
-    seconds; `killed`: by a signal; `progressed`: it left another checkpoint than it found; `took_over`: from whom.
+    seconds; `killed`: by a signal; `progressed`: it left another checkpoint than it found; `took_over`: from whom;
+    `asked`: its worker also tries runs in these states again.
     """
 
     attempt: Annotated[int, Meta(ge=1, le=10**6)]
@@ -72,6 +73,7 @@ class Attempt(TypedDict):
     processes: NotRequired[Count]
     runtime: NotRequired[Plain]
     took_over: NotRequired[Text]
+    asked: NotRequired[list[State]]
     ended: NotRequired[Text]
     state: NotRequired[State]
     end: NotRequired[Text]

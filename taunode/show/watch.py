@@ -1,5 +1,6 @@
 """Watch: the runs of a command while they are executed, as a live table, or as a line a change where it is piped."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -85,7 +86,7 @@ class Watch:
         at_work = [one for one in seen if one.state in (State.RUNNING, State.STALLED)]
         failed = [one for one in seen if one.has_failed]
         shown = [*failed[-(SHOWN // 2) :], *at_work][:SHOWN]
-        title = Text(f"{plain(str(self.root))}: ", style="italic") + counts(one.state for one in seen)
+        title = Text(f"{plain(os.path.relpath(self.root))}: ", style="italic") + counts(one.state for one in seen)
         title.truncate(width, overflow="ellipsis")
         ended = sum(one.state in RESULTS for one in seen)
         bar = Table.grid(padding=(0, 1))

@@ -141,6 +141,7 @@ def take_run(assignment: Assignment, also: frozenset[State], processes: int = 1)
         "code": digest(),
         "processes": processes,
         "runtime": runtime,
+        **({"asked": sorted(also)} if also else {}),
     }
     return take(assignment.run, about, assignment.runtime.lease_seconds, also, assignment.newest)
 
