@@ -40,6 +40,8 @@ def help_text() -> str:
         "solver",
         "dataset",
         "schedule",
+        "optimizer",
+        "parametrization",
         "experiment",
         "runtime",
         "hydra/launcher",

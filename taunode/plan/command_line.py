@@ -16,7 +16,7 @@ from taunode.errors import BadInput
 from taunode.plan.compose import Composer, as_typed
 from taunode.plan.freeze import Freezer
 from taunode.plan.grid import Grid, grid
-from taunode.plan.naming import override_key, run_name, scientific_overrides, sweep_name
+from taunode.plan.naming import override_key, run_name, scientific_overrides, shown, sweep_name
 from taunode.plan.plan import Plan, directory, place_run, plan_run, plan_sweep
 from taunode.runs.directory import SweepDirectory
 from taunode.runs.files import Unreadable, read_yaml
@@ -209,7 +209,8 @@ def plan_job(config: DictConfig, hydra: DictConfig) -> Plan:
     key = signature(frozen)
     said = scientific_overrides(as_typed(hydra))
     existing = [sweep.run(name) for name in sweep.named() if name.endswith(f"-{key[:8]}")]
-    run = existing[0] if existing else sweep.run(run_name(said, [override_key(text) for text in said], key))
+    keys = shown([override_key(text) for text in said], frozen)
+    run = existing[0] if existing else sweep.run(run_name(said, keys, key))
     planned = place_run(frozen, said, run.path, freezer)
     command = {"command": [Path(sys.argv[0]).name, *sys.argv[1:]], "directory": os.getcwd()}
     return Plan(sweep.path, [planned], runtime, command)

@@ -16,12 +16,14 @@ from omegaconf.errors import OmegaConfBaseException
 from taunode import build
 from taunode.errors import BadInput, nearest
 from taunode.paths import expanded
-from taunode.plan.inspect import inspect, inspect_apart
+from taunode.plan.inspect import apart as in_another_process
+from taunode.plan.inspect import check_training, inspect
+from taunode.runs.history import MOVED, upgraded
 from taunode.runs.runtime import Runtime
 from taunode.runs.signature import flatten
 from taunode.training.schedule import Initialisation, Schedule
 
-GROUPS = ("arch", "tau", "dataset", "schedule", "embedding", "solver")
+GROUPS = ("arch", "tau", "dataset", "schedule", "embedding", "solver", "optimizer", "parametrization")
 KEYS = (*GROUPS, "seed", "precision")
 PRECISIONS = ("fp32", "bf16", "fp64")
 
@@ -55,7 +57,8 @@ class Freezer:
         self.directory = directory
         self._data_facts = functools.cache(self._ask_data)
         self._weights_facts = functools.cache(self._read_weights)
-        self._network_facts = functools.cache(inspect_apart if apart else inspect)
+        self._network_facts = functools.cache(in_another_process(inspect) if apart else inspect)
+        self._training = functools.cache(in_another_process(check_training) if apart else check_training)
         self._schedules = functools.cache(self._build_schedule)
         self._blocks: dict[str, Any] = {}
         self._facts = functools.cache(self._ask)
@@ -84,6 +87,8 @@ class Freezer:
             if key not in KEYS:
                 raise BadInput(f"unknown key {key!r}; nearest: {nearest(key, KEYS)}")
         for key, value in flatten(frozen):
+            if key in MOVED:
+                raise BadInput(f"{key} is {MOVED[key]} now")
             if isinstance(value, str) and "${" in value:
                 raise BadInput(f"{key}: a value cannot hold '${{', got {value!r}")
         check_seed(frozen["seed"])
@@ -91,7 +96,7 @@ class Freezer:
         for group in ("arch", "dataset", "schedule"):
             if not isinstance(frozen[group], dict):
                 raise BadInput(f"{group} must be one of its options, got {frozen[group]!r}")
-        build.complete(frozen)
+        frozen = build.complete(upgraded(frozen))
         if frozen["embedding"] is not None and frozen["embedding"].get("weights") is not None:
             frozen["embedding"] |= self._weights_facts(str(frozen["embedding"]["weights"]))
         frozen["dataset"] |= self._data_facts(json.dumps(frozen["dataset"]), runtime.data_root, runtime.cache_dir)
@@ -127,6 +132,7 @@ class Freezer:
         frozen = dict(zip(GROUPS, json.loads(blocks), strict=True))
         schedule = self._schedules(json.dumps(frozen["schedule"]))
         shape = {key: frozen["dataset"][key] for key in ("channels", "image_size", "classes")}
+        self._training(json.dumps({key: frozen[key] for key in ("schedule", "optimizer", "parametrization")}))
         parts = {key: frozen[key] for key in ("arch", *build.PARTS)}
         nodes = json.dumps({**parts, "dataset": shape}, sort_keys=True)
         facts = self._network_facts(nodes)

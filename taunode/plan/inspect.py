@@ -8,11 +8,14 @@ import functools
 import json
 import multiprocessing
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from taunode import build
 from taunode.errors import BadInput
+
+T = TypeVar("T")
 
 
 def inspect(nodes: str) -> dict[str, Any]:
@@ -41,11 +44,27 @@ def inspect(nodes: str) -> dict[str, Any]:
     return network.facts()
 
 
-def inspect_apart(nodes: str) -> dict[str, Any]:
-    """As `inspect`, in another process, unless torch is here already."""
-    if "torch" in sys.modules:
-        return inspect(nodes)
-    return _process().submit(inspect, nodes).result()
+def check_training(nodes: str) -> None:
+    """Build what trains a network.
+
+    Args:
+        nodes: schedule, optimizer and parametrization of a frozen configuration, as JSON.
+
+    Raises:
+        BadInput: it cannot be built, or they do not fit together.
+    """
+    config = json.loads(nodes)
+    build.optimizer(config)
+    build.parametrization(config)
+
+
+def apart(ask: Callable[[str], T]) -> Callable[[str], T]:
+    """One of the functions above, called in another process, unless torch is here already."""
+
+    def asked(nodes: str) -> T:
+        return ask(nodes) if "torch" in sys.modules else _process().submit(ask, nodes).result()
+
+    return asked
 
 
 @functools.cache

@@ -4,6 +4,9 @@ experiment or the keys that it sweeps over, and the options that were typed besi
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from taunode.runs.signature import at_absence, flatten
 
 LONGEST = 120  # characters of the readable part of a name
 
@@ -16,6 +19,12 @@ def scientific_overrides(overrides: Sequence[str]) -> list[str]:
     """The overrides that say what a run is: not how or where it is executed. Sorted: their order says nothing."""
     last = {override_key(text): text for text in overrides}  # of several for one key the last counts
     return sorted(text for key, text in last.items() if re.split(r"[./]", key)[0] not in ("hydra", "runtime"))
+
+
+def shown(keys: Sequence[str], config: Mapping[str, Any]) -> list[str]:
+    """Those of the keys that a run's name shows: not those whose value is what their absence means."""
+    left_out = at_absence(dict(flatten(config)))
+    return [key for key in keys if key not in left_out]
 
 
 def run_name(overrides: Sequence[str], keys: Sequence[str], signature_: str) -> str:

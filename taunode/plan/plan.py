@@ -14,7 +14,7 @@ from taunode.errors import BadInput
 from taunode.paths import expanded
 from taunode.plan.compose import Composer
 from taunode.plan.freeze import Freezer
-from taunode.plan.naming import override_key, run_name, scientific_overrides
+from taunode.plan.naming import override_key, run_name, scientific_overrides, shown
 from taunode.plan.place import check_run, check_sweep
 from taunode.plan.seeds import Seeds
 from taunode.runs.config import read_buildable
@@ -129,7 +129,7 @@ def plan_sweep(
             if run is not None:
                 planned[key] = PlannedRun(said, config, key, run, exists=True)
             else:
-                run = sweep.run(run_name(said, swept, key))
+                run = sweep.run(run_name(said, shown(swept, config), key))
                 planned[key] = PlannedRun(said, config, key, run, exists=False, facts=freezer.check(config))
             planned[key].job = list(overrides)
         by_job.append(planned[key])
@@ -153,7 +153,7 @@ def plan_run(
     freezer = Freezer(Path.cwd())
     config, runtime = freezer.freeze(composer.compose(overrides))
     said = scientific_overrides(overrides)
-    name = run_name(said, [override_key(text) for text in said], signature(config))
+    name = run_name(said, shown([override_key(text) for text in said], config), signature(config))
     place = directory(typed, name, "hydra.run.dir")
     return Plan(place, [place_run(config, said, place, freezer)], runtime, command, again)
 

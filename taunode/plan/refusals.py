@@ -12,6 +12,7 @@ from taunode.build import PARTS, takes
 from taunode.errors import BadInput, nearest
 from taunode.plan.compose import Composer, keys
 from taunode.plan.freeze import words_of_omegaconf
+from taunode.runs.history import MOVED
 
 Refusal = (HydraException, OmegaConfBaseException)
 
@@ -83,6 +84,8 @@ def _is_choice(override: Override, composer: Composer) -> bool:
 def _unknown(key: str, config: DictConfig) -> str:
     """Why a configuration has no such key."""
     group = key.partition(".")[0]
+    if key in MOVED:
+        return f"{key} is {MOVED[key]} now"
     if group in PARTS and config.get(group) is None and config.get("arch") is not None:
         name = config.arch._target_.rpartition(".")[2]
         if group not in takes(config.arch):

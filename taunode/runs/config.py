@@ -13,12 +13,14 @@ from typing import Any
 from taunode import build
 from taunode.errors import BadInput
 from taunode.runs.files import Unreadable, parse_yaml, read_bytes
+from taunode.runs.history import upgraded
 
 _block = re.compile(rb"^(?=[^\s#-])", re.MULTILINE)  # where a key of the top level begins
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """
+    """As it stands there, also another program's.
+
     Raises:
         Missing, Unreadable: it cannot be read, or is no configuration.
     """
@@ -35,13 +37,22 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
+def read_frozen(path: Path) -> dict[str, Any]:
+    """The configuration of a run of ours, of whatever release, as this one would have frozen it.
+
+    Raises:
+        Missing, Unreadable: as `read_config`.
+    """
+    return upgraded(read_config(path))
+
+
 def read_buildable(path: Path) -> dict[str, Any]:
     """The configuration of a run that is to be executed: it names nothing but what taunode builds.
 
     Raises:
         Missing, Unreadable: as `read_config`; or it names something else.
     """
-    config = read_config(path)
+    config = read_frozen(path)
     try:
         build.check_targets(config)
     except BadInput as error:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from taunode.errors import BadInput
-from taunode.runs.config import read_config
+from taunode.runs.config import read_frozen
 from taunode.runs.files import Missing, Unreadable, aside, open_regular
 from taunode.runs.record import Attempt, Done, Record, read_attempt, read_done, read_record
 
@@ -141,12 +141,12 @@ class RunDirectory:
                         path.unlink()
 
     def read_config(self) -> dict[str, Any]:
-        """The frozen configuration.
+        """The frozen configuration, as this release would have frozen it.
 
         Raises:
             Unreadable: it cannot be read, or is none.
         """
-        return read_config(self.config)
+        return read_frozen(self.config)
 
     def read_record(self) -> Record:
         """

@@ -16,7 +16,7 @@ from msgspec import Meta
 from taunode.runs.files import Unreadable, read_json
 from taunode.runs.state import State
 
-FORMAT = 1  # of all records and of the command files; raised when an older taunode could misread a newer sweep
+FORMAT = 2  # of all records and of the command files; raised when an older taunode could misread a newer sweep
 LONGEST_LEASE = 7 * 86400.0  # seconds
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]

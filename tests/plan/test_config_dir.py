@@ -61,7 +61,7 @@ def test_a_sweep_with_an_experiment_of_ones_own(mine, tmp_path):
 
 def test_compose(mine):
     config = package.compose(["schedule=mine", "schedule.epochs=1"], config_dir=mine)
-    assert (config.schedule.lr, config.schedule.epochs, config.schedule.momentum) == (0.05, 1, 0.9)
+    assert (config.schedule.lr, config.schedule.epochs, config.schedule.batch_size) == (0.05, 1, 128)
     assert package.compose(["experiment=grid"], config_dir=str(mine)).tau.exponent == 0.5
     with pytest.raises(BadInput, match=r"'mine' of schedule; valid: .*cifar"):
         package.compose(["schedule=mine"])

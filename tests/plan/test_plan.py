@@ -15,6 +15,7 @@ from taunode.plan.grid import grid
 from taunode.plan.naming import LONGEST, override_key, run_name, scientific_overrides
 from taunode.plan.write import write
 from taunode.runs.files import read_yaml
+from taunode.runs.record import FORMAT
 
 
 @pytest.fixture(autouse=True)
@@ -138,9 +139,9 @@ def options(tmp_path: Path) -> Path:
     """A user's own schedule, which the sweep has been planned with, and which has changed since."""
     file = tmp_path / "mine" / "schedule" / "short.yaml"
     file.parent.mkdir(parents=True)
-    file.write_text("defaults: [cifar, _self_]\nmomentum: 0.9\n")
+    file.write_text("defaults: [cifar, _self_]\nlr: 0.9\n")
     write(plan("schedule=short", "seed=0,1", config_dir=tmp_path / "mine"))
-    file.write_text("defaults: [cifar, _self_]\nmomentum: 0.5\nfactor: 0.2\n")
+    file.write_text("defaults: [cifar, _self_]\nlr: 0.5\nfactor: 0.2\n")
     return tmp_path / "mine"
 
 
@@ -148,7 +149,7 @@ def test_a_changed_default_stops_with_the_keys(options):
     with pytest.raises(BadInput) as refused:
         plan("schedule=short", "seed=0,1", config_dir=options)
     line = str(refused.value)
-    for words in ("schedule.factor (0.1 then, 0.2 now)", "schedule.momentum (0.9 then, 0.5 now)", "--adopt", "--new"):
+    for words in ("schedule.factor (0.1 then, 0.2 now)", "schedule.lr (0.9 then, 0.5 now)", "--adopt", "--new"):
         assert words in line
 
 
@@ -217,7 +218,7 @@ def test_a_run_directory_with_other_keys_says_which(tmp_path):
     with pytest.raises(BadInput, match=r"seed \(0 there, 3 here\), tau.exponent \(0(\.0)? there, 1(\.0)? here\)"):
         plan_single(other)
     record = tmp_path / "here" / "run.json"
-    record.write_text(json.dumps({**json.loads(record.read_text()), "format": 2}))
+    record.write_text(json.dumps({**json.loads(record.read_text()), "format": FORMAT + 1}))
     with pytest.raises(BadInput, match="newer taunode"):
         plan_single(one)
 

@@ -30,17 +30,17 @@ def test_the_launcher_is_killed_right_after_submission(cluster):
     """As soon as the queue shows a job; conf/ is edited while the runs wait: they do not see it."""
     options = cluster.folder / "mine" / "schedule"
     options.mkdir(parents=True)
-    (options / "short.yaml").write_text("defaults: [cifar, _self_]\nmomentum: 0.9\n")
+    (options / "short.yaml").write_text("defaults: [cifar, _self_]\nfactor: 0.9\n")
     command = ("-m", *TINY, "schedule=short", "seed=range(0,6)", "hydra.sweep.dir=killed")
     sent = cluster.start("--config-dir", "mine", *command, "hydra.launcher.array_parallelism=1", **QUICK)
     cluster.wait(lambda: "taunode=killed-" in cluster.rig.run("squeue", "--noheader", "--format=%k"))
     os.kill(sent.pid, signal.SIGKILL)
     sent.wait()
-    (options / "short.yaml").write_text("defaults: [cifar, _self_]\nmomentum: 0.5\n")
+    (options / "short.yaml").write_text("defaults: [cifar, _self_]\nfactor: 0.5\n")
     assert set(cluster.states("killed").values()) <= {"queued", "running", "done"}
     assert set(cluster.finish("killed").values()) == {"done"}
     assert set(executed(cluster, "killed").values()) == {1}
-    assert {run.read_config()["schedule"]["momentum"] for run in cluster.runs("killed")} == {0.9}
+    assert {run.read_config()["schedule"]["factor"] for run in cluster.runs("killed")} == {0.9}
 
 
 def test_120_runs_where_an_array_may_have_51(cluster):
