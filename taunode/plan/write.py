@@ -6,6 +6,7 @@ first one's. A run's directory is made under another name and renamed, whole or 
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -49,6 +50,8 @@ def write(plan: Plan) -> None:
 
 @contextmanager
 def _turn(lock: Path) -> Iterator[None]:
+    if os.path.lexists(lock) and not stat.S_ISREG(lock.lstat().st_mode):
+        raise BadInput(f"{lock} is not a regular file")  # to open it could change another one
     try:
         with FileLock(lock):
             yield
