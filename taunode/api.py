@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from taunode import build
 from taunode.errors import BadInput
-from taunode.paths import expanded
+from taunode.paths import expanded, placed, resolved
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,7 +65,7 @@ def run(cfg: DictConfig, directory: Path | str) -> dict[str, Any]:
     """
     from taunode.command.execution import run_here
 
-    return run_here(cfg, expanded(directory, "directory").absolute())
+    return run_here(cfg, placed(directory, "directory"))
 
 
 def load(run_dir: Path | str, which: Literal["best", "last"] = "best") -> "tuple[DictConfig, nn.Module]":
@@ -80,7 +80,7 @@ def load(run_dir: Path | str, which: Literal["best", "last"] = "best") -> "tuple
     from taunode.runs.directory import RunDirectory
     from taunode.runs.weights import load_weights
 
-    run = RunDirectory(expanded(run_dir, "run_dir").resolve())
+    run = RunDirectory(resolved(expanded(run_dir, "run_dir")))
     run.read_record()
     if which not in ("best", "last"):
         raise BadInput(f"which must be 'best' or 'last', got {which!r}")

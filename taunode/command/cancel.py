@@ -32,7 +32,7 @@ def cancel(path: Path, chosen: Selection, everything: bool) -> Cancelled:
     Raises:
         BadInput: squeue or scancel does not answer.
     """
-    found = Cancelled()
+    found = Cancelled(broken=list(chosen.broken))
     all_runs = chosen.runs if everything else select(path).runs
     here = [one.seen.attempt for one in all_runs if one.state is State.RUNNING and _is_outside_of_slurm(one)]
     retried = {state for attempt in here for state in (attempt or {}).get("asked", ())}

@@ -16,6 +16,7 @@ from taunode.errors import BadInput
 from taunode.paths import expanded
 from taunode.plan.compose import Composer, quoted
 from taunode.plan.refusals import Refusal, explain
+from taunode.runs.runtime import Runtime
 
 FLAGS = {  # our own → the key of `hydra.sweeper` that it sets, and what it does
     "again": ("again", "do finished runs again, from the beginning"),
@@ -166,6 +167,7 @@ def changes(overrides: Sequence[str]) -> dict[str, dict[str, Any]]:
     composer = line.composer()
     with line.explained():
         config = composer.compose(composer.typed)
+        Runtime.from_config(_plain(config.runtime), Path.cwd())
         for group, node in (("runtime", config.runtime), ("hydra.launcher", composer.master.hydra.launcher)):
             values = _plain(node)
             found[group] = {name: values[name] for name in found[group]}

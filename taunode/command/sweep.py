@@ -155,7 +155,7 @@ def _warn_of_code(chosen: "Selection") -> None:
                 digests.setdefault(attempt["code"], one.record.name)
     if len(digests) > 1:
         told = ", ".join(f"{digest} ({name})" for digest, name in digests.items())
-        print(f"{NAME}: attempts of this sweep ran different code: {told}", file=sys.stderr)
+        print(plain(f"{NAME}: attempts of this sweep ran different code: {told}"), file=sys.stderr)
 
 
 def resume(
@@ -201,7 +201,8 @@ def resume(
     runs = [one.run for one in chosen.runs]
     sender = Sender(sweep_of(sweep).path, runs, request, changes["runtime"], again=lambda state: True)
     sender.check()
-    sys.exit(finish(sender.wait()) if request.options.wait else sender.send())
+    code = finish(sender.wait()) if request.options.wait else sender.send()
+    sys.exit(1 if chosen.left_out and code in (0, 3) else code)
 
 
 def worker(
@@ -315,18 +316,38 @@ def _execute(
     wait: bool = True,
 ) -> "Outcome":
     """Execute on this machine what may be started of the chosen runs; broken ones only in states of `also`."""
+    from dataclasses import replace
+
     from taunode.command.local import run_locally
     from taunode.command.trust import own
     from taunode.runs.runtime import Runtime
-    from taunode.show.status import status_of
+    from taunode.runs.state import RESULTS
+    from taunode.show.status import Outcome, Status, status_of
     from taunode.work.assignment import Assignment
+    from taunode.work.machine import check_machine
 
-    assignments = [
-        Assignment(one.run, Runtime.from_config(own(one.record.runtime) | changes, Path.cwd()), one.seen.attempts)
-        for one in chosen.runs
-    ]
-    seen = [status_of(one.run, one.record, one.seen, one.state, chosen.slurm) for one in chosen.runs]
-    return run_locally(assignments, sweep, workers, also, wait, seen)
+    assignments, seen, refusal = [], [], None
+    apart = [Status(name, None, note=reason) for name, reason in chosen.left_out]
+    for one in chosen.runs:
+        status = status_of(one.run, one.record, one.seen, one.state, chosen.slurm)
+        try:
+            runtime = Runtime.from_config(own(one.record.runtime) | changes, Path.cwd())
+            check_machine(runtime, workers)
+        except BadInput as error:  # in its record, or of this machine
+            refusal = refusal or error
+            if one.state in RESULTS:
+                apart.append(status)
+            else:
+                apart.append(Status(one.run.path.name, None, note=str(error)))
+        else:
+            assignments.append(Assignment(one.run, runtime, one.seen.attempts))
+            seen.append(status)
+    if not assignments:
+        if refusal is not None and any(status.state is None for status in apart):
+            raise refusal
+        return Outcome(sweep, apart, interrupted=False)
+    outcome = run_locally(assignments, sweep, workers, also, wait, seen)
+    return replace(outcome, statuses=[*outcome.statuses, *apart])
 
 
 def main() -> None:

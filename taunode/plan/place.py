@@ -4,12 +4,21 @@ Nothing of the user's is overwritten. A directory that was being made when its c
 """
 
 import os
+import re
 from pathlib import Path
 
 from taunode.errors import BadInput
+from taunode.paths import resolved
 from taunode.runs.directory import RunDirectory, SweepDirectory
-from taunode.runs.files import ASIDE, Unreadable, read_yaml
+from taunode.runs.files import Unreadable, read_yaml
 from taunode.runs.record import NewerFormat, of_this_format
+
+_COMMAND = r"\d{8}-\d{6}-[0-9a-f]{6}\.yaml"
+# What `taunode.runs.files.aside` calls a file of ours, or a run's directory, that is being written.
+ASIDE = re.compile(
+    rf"\.(config\.yaml|run\.json|report\.html|{_COMMAND}|patch-[0-9a-f]+\.diff|.+-[0-9a-f]{{8}}(\.json|\.memory\.\d+)?)"
+    r"\.[0-9a-f]{8}"
+)
 
 
 def check_sweep(root: Path, key: str = "hydra.sweep.dir") -> None:
@@ -28,7 +37,7 @@ def check_sweep(root: Path, key: str = "hydra.sweep.dir") -> None:
             raise BadInput(f"{part} is a symbolic link; a sweep's files lie in its own directory")
     names = _names(root)
     is_ours = (
-        _has_command(sweep)
+        (_has_command(sweep) and RunDirectory(root).config.name not in names)  # else a single run was being made
         or _has_run(sweep)
         or (
             names <= {"multirun.yaml", "commands", "slurm", "runs"}
@@ -65,7 +74,7 @@ def check_run(directory: Path, key: str = "hydra.run.dir") -> None:
 def _is_there(directory: Path, key: str) -> bool:
     """Whether a directory exists, and is one that could be ours."""
     for special, name in ((Path.home(), "your home"), (Path(directory.anchor), "the root")):
-        if directory.resolve() == special.resolve():
+        if resolved(directory) == special.resolve():
             raise BadInput(f"{directory} is {name} directory; choose another {key}")
     if not directory.is_dir():
         if os.path.lexists(directory):
@@ -88,7 +97,7 @@ def _is_empty(directory: Path) -> bool:
 
 def _has_command(sweep: SweepDirectory) -> bool:
     """Whether a command of ours has written into a directory."""
-    return any(_is_command(path) for path in sorted(sweep.commands.glob("*.yaml")))
+    return any(_is_command(path) for path in sorted(sweep.commands.glob("*.yaml")) if re.fullmatch(_COMMAND, path.name))
 
 
 def _has_run(sweep: SweepDirectory) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from taunode.errors import BadInput
-from taunode.paths import expanded
+from taunode.paths import placed
 from taunode.plan.compose import Composer
 from taunode.plan.freeze import Freezer
 from taunode.plan.naming import override_key, run_name, scientific_overrides, shown
@@ -77,8 +77,7 @@ def directory(typed: str, name: str, key: str) -> Path:
     """
     if not typed:
         raise BadInput(f"{key} is empty; it names the directory")
-    path = expanded(typed.replace("{name}", name), key).absolute()
-    return path.resolve() if path.is_symlink() else path
+    return placed(typed.replace("{name}", name), key)
 
 
 def plan_sweep(

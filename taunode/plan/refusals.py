@@ -41,8 +41,7 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer | Non
         if composer.loader.repository.group_exists(key):
             options = composer.loader.get_group_options(key)
             one = [text.partition("=")[2]]
-            values = list(override.sweep_string_iterator()) if override.is_discrete_sweep() else one
-            for value in values:
+            for value in _first(override) if override.is_discrete_sweep() else one:
                 if value not in options and not override.is_delete():
                     if not options:
                         return BadInput(f"{text}: {key} has no options yet; it must stay null")
@@ -65,15 +64,17 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer | Non
 def _chosen(overrides: Sequence[str], composer: Composer) -> Iterator[DictConfig]:
     """The configurations of the command's options alone, one for each combination of those it sweeps over."""
     groups = [override for override in composer.parse(overrides) if _is_choice(override, composer)]
-    values = [
-        override.sweep_string_iterator() if override.is_discrete_sweep() else [override.get_value_string()]
-        for override in groups
-    ]
+    values = [_first(one) if one.is_discrete_sweep() else [one.get_value_string()] for one in groups]
     for combination in itertools.product(*values):
         try:
             yield composer.compose([f"{group.key_or_group}={v}" for group, v in zip(groups, combination, strict=True)])
         except Refusal:
             yield composer.compose([])
+
+
+def _first(override: Override) -> Iterator[str]:
+    """The values of a sweep over options, the first hundred of what may be a range of a billion."""
+    return itertools.islice(override.sweep_string_iterator(), 100)
 
 
 def _is_choice(override: Override, composer: Composer) -> bool:

@@ -7,6 +7,7 @@ first one's. A run's directory is made under another name and renamed, whole or 
 import contextlib
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +19,10 @@ from uuid import uuid4
 from filelock import FileLock
 
 from taunode.errors import BadInput
+from taunode.plan.place import ASIDE
 from taunode.plan.plan import Plan, PlannedRun
 from taunode.runs.directory import ABANDONED, RunDirectory, SweepDirectory
-from taunode.runs.files import ASIDE, Unreadable, aside, share_once, to_json, to_yaml, write_aside, write_text
+from taunode.runs.files import Unreadable, aside, share_once, to_json, to_yaml, write_aside, write_text
 from taunode.runs.provenance import code
 from taunode.runs.record import FORMAT, Record, now
 from taunode.runs.state import State
@@ -52,6 +54,8 @@ def write(plan: Plan) -> None:
 
 @contextmanager
 def _turn(lock: Path) -> Iterator[None]:
+    if os.path.lexists(lock) and not stat.S_ISREG(lock.lstat().st_mode):
+        raise BadInput(f"{lock} is not a regular file")  # to open it could change another one
     try:
         with FileLock(lock):
             yield

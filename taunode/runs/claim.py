@@ -207,7 +207,12 @@ def take(
     if claim is None or os.path.lexists(run.done):  # between the look and the link
         return None
     number = claim.attempt
-    run.link(number)
+    try:
+        run.link(number)
+    except (IsADirectoryError, NotADirectoryError) as error:  # nobody but the user can help
+        with contextlib.suppress(LostClaim):
+            claim.end(State.FAILED, f"cannot begin: {error.strerror}: {error.filename2 or error.filename}")
+        return None
     if claim.lost():  # an owner that slept here must not leave the plain names to its own files
         _name_the_owner(run)
         return None

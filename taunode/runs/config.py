@@ -16,6 +16,7 @@ from taunode.runs.files import Unreadable, parse_yaml, read_bytes
 from taunode.runs.history import upgraded
 
 _block = re.compile(rb"^(?=[^\s#-])", re.MULTILINE)  # where a key of the top level begins
+BLOCKS = 100  # so many of them; what has more is read as a whole
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -27,7 +28,10 @@ def read_config(path: Path) -> dict[str, Any]:
     content = read_bytes(path)
     config: dict[str, Any] = {}
     try:
-        for block in _block.split(content):
+        blocks = _block.split(content, BLOCKS)
+        if len(blocks) > BLOCKS:
+            raise ValueError("too many blocks")
+        for block in blocks:
             if block.strip():
                 config |= marshal.loads(_parsed(block))  # a copy of its own for every run
     except ValueError:  # it does not fall apart into mappings: only as a whole does it say why

@@ -23,13 +23,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from taunode.errors import BadInput
+from taunode.paths import resolved
 from taunode.runs.config import read_frozen
 from taunode.runs.files import Missing, Unreadable, aside, open_regular
 from taunode.runs.record import Attempt, Done, Record, read_attempt, read_done, read_record
 
 NUMBER = r"([1-9][0-9]{0,5})"  # of an attempt
 ABANDONED = 3600.0  # seconds after which an aside has no writer any more
-_ASIDE = re.compile(rf"\.(?:(?:checkpoint|model|best|metrics|timings)\.{NUMBER}\.\w+|[a-z0-9.]+)\.[0-9a-f]{{8}}")
+_ASIDE = re.compile(
+    rf"\.(?:(?:checkpoint|model|best|metrics|timings|error)\.{NUMBER}\.\w+|(?:claim|cancel)\.{NUMBER}|done|clock|"
+    r"config\.yaml|run\.json|(?:metrics|timings|model|best|log)\.\w+)\.[0-9a-f]{8}"
+)
 
 
 class RunDirectory:
@@ -135,7 +139,7 @@ class RunDirectory:
         for name in os.listdir(self.path):
             if (left := _ASIDE.fullmatch(name)) is not None:
                 path = self.path / name
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):  # it has just gone, or somebody has made a directory of that name
                     is_old = time.time() - path.lstat().st_mtime > ABANDONED
                     if is_old or (left[1] is not None and int(left[1]) < before):
                         path.unlink()
@@ -219,7 +223,7 @@ class SweepDirectory:
 
 def sweep_of(path: Path) -> SweepDirectory:
     """The sweep of a path that is a sweep's directory, or a run's inside of one: a run's record says which it is."""
-    path = path.resolve()
+    path = resolved(path)
     try:
         command = RunDirectory(path).read_record().command
     except Unreadable:
@@ -235,7 +239,7 @@ def runs_of(path: Path) -> list[RunDirectory]:
     Raises:
         BadInput: `path` is neither.
     """
-    run, sweep = RunDirectory(path.resolve()), SweepDirectory(path)
+    run, sweep = RunDirectory(resolved(path)), SweepDirectory(path)
     if os.path.lexists(run.record):
         return [run]
     if not sweep.runs.is_dir():

@@ -10,7 +10,6 @@ import errno
 import io
 import json
 import os
-import re
 import stat
 import uuid
 from collections.abc import Callable
@@ -23,7 +22,9 @@ import yaml
 from taunode.errors import BadInput
 
 LARGEST = 32 * 2**20  # bytes of a record or a table: a run of 100,000 epochs has tables of 10 MB
-DEEPEST = 50  # levels of nesting in YAML; a configuration has five
+DEEPEST = 50  # levels of nesting; a configuration has five
+LONGEST = 1000  # bits of a whole number: what is longer is no float, and cannot be printed
+MOST = 100_000  # keys, values and brackets in YAML, which takes a second; a configuration has a hundred
 
 _dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml: 1 ms a file against 7 to 15 ms
 
@@ -115,11 +116,36 @@ def read_json(path: Path) -> Any:
     content = read_bytes(path)
     try:
         try:
-            return msgspec.json.decode(content)
+            value = msgspec.json.decode(content)
         except msgspec.DecodeError:  # it knows no NaN, which a loss can be
-            return json.loads(content)
+            value = json.loads(content)
+            json.dumps(value, ensure_ascii=False).encode(errors="surrogateescape")  # other surrogates are no text
+        if _may_be_deep(content):
+            _check_depth(value, DEEPEST)
+        return value
     except (ValueError, RecursionError) as error:
         raise Unreadable(path, f"is not JSON ({_first_line(error)})") from None
+
+
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def _may_be_deep(content: bytes) -> bool:
+    """Whether JSON could be nested too deeply: pairs of brackets are taken away, a level at a time."""
+    left = content.translate(None, _NO_BRACKETS)
+    for _ in range(DEEPEST):
+        if not left:
+            return False
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
+    return bool(left)  # or there is an odd bracket in a text
+
+
+def _check_depth(value: Any, levels: int) -> None:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if inside and not levels:
+        raise ValueError(f"it is nested more than {DEEPEST} levels deep")
+    for item in inside:
+        _check_depth(item, levels - 1)
 
 
 def read_yaml(path: Path) -> Any:
@@ -138,7 +164,9 @@ def parse_yaml(content: bytes, path: Path) -> Any:
     """
     try:
         depth = 0
-        for event in yaml.parse(content, Loader=_Loader):  # before anything is built: a few lines can stand for 10^9
+        for number, event in enumerate(yaml.parse(content, Loader=_Loader)):  # a few lines can stand for 10^9 values
+            if number > MOST:
+                raise Unreadable(path, f"holds more than {MOST:,} keys and values")
             if isinstance(event, yaml.AliasEvent):
                 raise Unreadable(path, "has YAML aliases, which no file of taunode has")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -160,6 +188,8 @@ def _check_plain(value: Any) -> None:
             _check_plain(item)
     elif not (value is None or isinstance(value, str | int | float)):
         raise ValueError(f"a value of type {type(value).__name__}")
+    elif isinstance(value, int) and value.bit_length() > LONGEST:
+        raise ValueError(f"a number of {value.bit_length()} bits")
 
 
 def _first_line(error: BaseException) -> str:
@@ -171,10 +201,10 @@ def to_yaml(value: Any) -> str:
 
 
 def to_json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode(errors="surrogateescape")
-
-
-ASIDE = re.compile(r"\..+\.[0-9a-f]{8}")  # a name of `aside`
+    try:
+        return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError:  # a file's name that is not UTF-8
+        return (json.dumps(value, indent=1) + "\n").encode()
 
 
 def aside(path: Path) -> Path:

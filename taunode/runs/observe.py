@@ -60,7 +60,7 @@ def observe(run: RunDirectory, record: Record, now: float | None = None, queue: 
         beaten = run.claim(attempts).lstat().st_mtime
     except (Missing, FileNotFoundError):  # removed while we looked; so is the run, most likely
         raise Unreadable(run.claim(attempts), "has just gone") from None
-    silent = (time.time() if now is None else now) - beaten
+    silent = abs((time.time() if now is None else now) - beaten)  # a heartbeat of next year is none of now
     gone = is_gone(attempt["owner"], silent)
     cancelled = f"cancel.{attempts}" in names
     job = attempt["owner"]["slurm"]

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NotRequired, TypedDict, TypeVar
 import msgspec
 from msgspec import Meta
 
-from taunode.runs.files import Unreadable, read_json
+from taunode.runs.files import LONGEST, Unreadable, read_json
 from taunode.runs.state import State
 
 FORMAT = 2  # of all records and of the command files; raised when an older taunode could misread a newer sweep
@@ -179,7 +179,9 @@ def convert(value: Any, type_: type[T], path: Path) -> T:
 
 def _check_numbers(values: Plain, path: Path, name: str) -> None:
     for key, value in values.items():
-        if NUMBERS.fullmatch(key) and not (value is None or type(value) in (int, float)):
+        if NUMBERS.fullmatch(key) and not (
+            value is None or type(value) is float or (type(value) is int and value.bit_length() <= LONGEST)
+        ):
             raise Unreadable(path, f"{name}.{key} is not a number")
 
 
