@@ -130,6 +130,10 @@ def parse(arguments: Sequence[str]) -> Arguments:
         _refuse("--config-path, --config-name and --experimental-rerun are not supported; use --config-dir")
     if (args.package or args.resolve) and not args.cfg:
         _refuse("--package and --resolve belong to --cfg")
+    modes = [f"--{name}" for name in ("run", "multirun") if getattr(args, name)]
+    shows = [f"--{name}" for name in ("cfg", "info", "shell_completion") if getattr(args, name)]
+    if len(modes) > 1 or len(shows) > 1 or (modes and shows and not args.cfg):
+        _refuse(f"{' and '.join(modes + shows).replace('_', '-')} exclude each other")
     flags = {name: getattr(args, name) for name in FLAGS}
     line = Line.of(args.overrides, args.config_dir, args.multirun, **flags)
     args.overrides, args.config_dir = line.overrides, None if line.config_dir is None else str(line.config_dir)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from taunode.cluster.memory import had
 from taunode.cluster.resources import Request, Resources
@@ -102,10 +102,7 @@ def request_of(composer: Composer) -> Request | None:
     Raises:
         BadInput: an option of the launcher is none, or out of its range.
     """
-    launcher = composer.master.hydra.launcher
-    if not isinstance(launcher, DictConfig):
-        raise BadInput(f"hydra.launcher={launcher}: a launcher is chosen with hydra/launcher=OPTION")
-    node = OmegaConf.to_container(launcher, resolve=True)
+    node = OmegaConf.to_container(composer.master.hydra.launcher, resolve=True)
     assert isinstance(node, dict)
     values = {str(key): value for key, value in node.items()}
     target = values.pop("_target_", "")

@@ -85,7 +85,8 @@ def _hydra(given: Arguments) -> int:
     elif args.cfg:
         show(line, args.cfg, args.package, args.resolve)
     else:
-        _run_hydra(args, given.parser, _job, config_path=SHIPPED, config_name=CONFIG)
+        with line.explained():
+            _run_hydra(args, given.parser, _job, config_path=SHIPPED, config_name=CONFIG)
     return 0
 
 
@@ -112,10 +113,10 @@ def _multirun(line: Line, composer: Composer) -> int:
         composer.master.hydra.overrides.hydra.append(
             quoted(f"hydra.sweep.dir={root}")
         )  # for each job's own composition
-    callbacks = Callbacks(composer.master)
-    context = HydraContext(config_loader=composer.loader, callbacks=callbacks)
     try:  # as Hydra.multirun does, which would compose keys of swept options into the default one
         with line.explained():
+            callbacks = Callbacks(composer.master)
+            context = HydraContext(config_loader=composer.loader, callbacks=callbacks)
             callbacks.on_multirun_start(config=composer.master, config_name=CONFIG)
             sweeper = Plugins.instance().instantiate_sweeper(
                 config=composer.master, hydra_context=context, task_function=_job

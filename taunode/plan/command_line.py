@@ -144,6 +144,8 @@ def _sweep_directory(composer: Composer, swept: Sequence[str]) -> Path:
     experiment = OmegaConf.select(hydra, "runtime.choices.experiment")
     base = str(experiment) if experiment else ",".join(sorted(swept)) or "default"
     params = OmegaConf.select(hydra, "sweeper.params") or {}
+    if not isinstance(params, Mapping):
+        raise BadInput(f"hydra.sweeper.params must hold keys, each with its values, got {params}")
     fixed = _fixed(composer.typed, [*swept, *params])
     typed = str(hydra.sweep.dir or "")
     named = directory(typed, sweep_name(base, fixed), "hydra.sweep.dir")

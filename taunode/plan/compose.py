@@ -8,6 +8,7 @@ import contextlib
 import copy
 import functools
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -118,8 +119,11 @@ class Composer:
         loader = Loader(config_search_path=search_path(config_dir))
         shared, typed = list(overrides), None
         with _hydras_words():
+            parsed = OverridesParser.create(config_loader=loader).parse_overrides(shared)
+            for override in parsed:
+                if match := re.fullmatch(r"hydra\.(launcher|sweeper)(\._target_)?", override.key_or_group):
+                    raise BadInput(f"{override.input_line}: a {match[1]} is chosen with hydra/{match[1]}=OPTION")
             if mode is RunMode.MULTIRUN:
-                parsed = OverridesParser.create(config_loader=loader).parse_overrides(shared)
                 pairs = list(zip(shared, parsed, strict=True))
                 typed = [text for text, override in pairs if not override.is_hydra_override()]
                 shared = [
@@ -186,9 +190,11 @@ def as_typed(hydra: DictConfig) -> list[str]:
 @contextlib.contextmanager
 def _hydras_words() -> Iterator[None]:
     """What Hydra raises as whatever Python raised inside of it is a refusal like any other: a group that is set to
-    null, a list in the place of an option, a file that is no YAML, a name that no file can have."""
+    null, a list in the place of an option, a file that is no YAML, a name that no file can have. A refusal is one
+    line: nothing is said of how lists of defaults were once written."""
     try:
-        yield
+        with warnings.catch_warnings(action="ignore"):
+            yield
     except HydraException:  # some of which are OSErrors, too
         raise
     except PYTHONS as error:

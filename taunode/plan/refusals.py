@@ -72,9 +72,16 @@ def _chosen(overrides: Sequence[str], composer: Composer) -> Iterator[DictConfig
             yield composer.compose([])
 
 
-def _first(override: Override) -> Iterator[str]:
-    """The values of a sweep over options, the first hundred of what may be a range of a billion."""
-    return itertools.islice(override.sweep_string_iterator(), 100)
+def _first(override: Override) -> list[str]:
+    """The values of a sweep over options, the first hundred of what may be a range of a billion.
+
+    Raises:
+        BadInput: Hydra cannot list them.
+    """
+    try:
+        return list(itertools.islice(override.sweep_string_iterator(), 100))
+    except (HydraException, ValueError, TypeError, AssertionError) as error:
+        raise BadInput(f"{override.input_line}: {' '.join(str(error).split())}") from None
 
 
 def _is_choice(override: Override, composer: Composer) -> bool:

@@ -80,7 +80,7 @@ def scientific(config: Mapping[str, Any]) -> dict[str, Any]:
 def signature(config: Mapping[str, Any]) -> str:
     """32 hex digits for a frozen configuration."""
     signed = {
-        _signed_keys.get(key, key): _signed_targets.get(value, value) if key.endswith("_target_") else value
+        _signed_keys.get(key, key): _signed_targets.get(str(value), value) if key.endswith("_target_") else value
         for key, value in scientific(config).items()
     }
     return hashlib.blake2b(_text(signed).encode(), digest_size=16).hexdigest()

@@ -11,6 +11,8 @@ from typing import ClassVar, Literal, final
 
 from taunode.errors import BadInput
 
+LONGEST = 1_000_000  # epochs; what asks for more is a typing error
+
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule(ABC):
@@ -30,10 +32,17 @@ class Schedule(ABC):
     warmup_epochs: float
 
     def __post_init__(self) -> None:
-        for name, low in (("epochs", 1), ("batch_size", 1)):
-            if getattr(self, name) < low:
-                raise BadInput(f"schedule.{name} must be at least {low}, got {getattr(self, name)}")
-        _check_numbers(self, "lr", "warmup_epochs")
+        for name, high in (("epochs", LONGEST), ("batch_size", None)):
+            value = getattr(self, name)
+            if value < 1 or (high is not None and value > high):
+                most = "" if high is None else f" and at most {high:,}"
+                raise BadInput(f"schedule.{name} must be at least 1{most}, got {value}")
+        _check_numbers(self, "warmup_epochs")
+        _check_positive(self, "lr")
+        if self.warmup_epochs > self.epochs:
+            raise BadInput(
+                f"schedule.warmup_epochs must be at most schedule.epochs={self.epochs}, got {self.warmup_epochs}"
+            )
 
     @abstractmethod
     def shape(self, time: float) -> float:
@@ -76,7 +85,7 @@ class Steps(Schedule):
         super().__post_init__()
         if sorted(self.milestones) != self.milestones:
             raise BadInput(f"schedule.milestones must rise, got {self.milestones}")
-        _check_numbers(self, "factor")
+        _check_positive(self, "factor")
 
     def shape(self, time: float) -> float:
         return self.factor ** sum(time >= milestone for milestone in self.milestones)
@@ -143,6 +152,12 @@ def _check_numbers(schedule: Schedule, *names: str) -> None:
         value = getattr(schedule, name)
         if not math.isfinite(value) or value < 0:
             raise BadInput(f"schedule.{name} must be a finite number >= 0, got {value}")
+
+
+def _check_positive(schedule: Schedule, name: str) -> None:
+    value = getattr(schedule, name)
+    if not (math.isfinite(value) and value > 0):  # with 0 nothing would be learnt
+        raise BadInput(f"schedule.{name} must be a finite number > 0, got {value}")
 
 
 def _check_part(schedule: Schedule, name: str) -> None:

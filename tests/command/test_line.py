@@ -52,6 +52,15 @@ def test_what_cannot_change(typed, words):
         (["+hydra.job.env_set.A=b"], "hydra.job.env_set is not supported"),
         (["=3"], "=3: not an override"),
         (["--config-dir", "setup.cfg"], "no such directory"),
+        (["-m", "hydra.sweeper=fp32"], "a sweeper is chosen with hydra/sweeper=OPTION"),
+        (["-m", "hydra.launcher._target_=MULTIRUN"], "a launcher is chosen with hydra/launcher=OPTION"),
+        (["-m", "--yes", "foo=1", "arch=range(0,1e9)"], "unknown key 'foo'"),
+        (["-m", "~tau=range(0,1,0)"], "this range has no end"),
+        (["-m", "tau._target_=str([1])"], "is not allowed"),
+        (["-m", "hydra.callbacks=${oc.env:NOPE}"], "Environment variable 'NOPE' not found"),
+        (["-m", "+hydra/launcher=local", "schedule.epoch=2"], "unknown key 'schedule.epoch'"),
+        (["-m", "hydra/sweeper=basic", "++hydra.sweeper.params=20", "seed=1,2"], "hydra.sweeper.params must hold keys"),
+        (["--info", "all", "-m"], "--multirun and --info exclude each other"),
     ],
 )
 def test_refused_before_anything_is_made(typed, words, tmp_path, monkeypatch, capfd):
