@@ -68,18 +68,24 @@ def run(cfg: DictConfig, directory: Path | str) -> dict[str, Any]:
     return run_here(cfg, placed(directory, "directory"))
 
 
-def load(run_dir: Path | str, which: Literal["best", "last"] = "best") -> "tuple[DictConfig, nn.Module]":
+def load(
+    run_dir: Path | str, which: Literal["best", "last"] = "best", config_dir: Path | str | None = None
+) -> "tuple[DictConfig, nn.Module]":
     """The configuration and the trained network of a run, in evaluation mode on the CPU.
 
     Args:
         which: the weights of the best epoch, or of the last one; of a run that has not ended, those of its checkpoint.
+        config_dir: the directory of your own options and code, where the network is one of yours.
 
     Raises:
         BadInput: not a run directory, or it has no such weights yet.
     """
+    from taunode.command.line import bring
     from taunode.runs.directory import RunDirectory
     from taunode.runs.weights import load_weights
 
+    if config_dir is not None:
+        bring(config_dir)
     run = RunDirectory(resolved(expanded(run_dir, "run_dir")))
     run.read_record()
     if which not in ("best", "last"):

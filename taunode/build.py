@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from taunode import own_code
 from taunode.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -25,12 +26,26 @@ if TYPE_CHECKING:
     from taunode.training.schedule import Initialisation, Schedule
 
 
+KINDS = {  # group → what its classes are
+    "arch": "taunode.models.network.Network",
+    "tau": "taunode.models.tau.TauRule",
+    "dataset": "taunode.data.dataset.DataSet",
+    "schedule": "taunode.training.schedule.Schedule",
+    "optimizer": "taunode.training.optimizer.Optimizer",
+    "parametrization": "taunode.training.parametrization.Parametrization",
+    "solver": "taunode.models.solver.Solver",
+}
 PARTS = frozenset({"tau", "solver", "embedding"})  # groups that some networks are built from; null for the others
 
 
-@functools.cache
 def allowed_targets(group: str = "") -> frozenset[str]:
-    """Every `_target_` in conf/, or in a group of it: adding an option there is what admits a new class."""
+    """Every `_target_` in conf/ and in this user's own options, or in a group of them: adding an option there is what
+    admits a new class."""
+    return _shipped_targets(group) | own_code.targets(group)
+
+
+@functools.cache
+def _shipped_targets(group: str) -> frozenset[str]:
     conf = importlib.import_module("taunode.conf")
     files = (Path(conf.__path__[0]) / group).rglob("*.yaml")
     return frozenset(
@@ -51,14 +66,31 @@ def check_targets(config: Any, key: str = "") -> None:
             where = f"{key}.{name}" if key else str(name)
             if name == "_target_" and not (isinstance(value, str) and value in allowed_targets()):
                 allowed = allowed_targets(where.partition(".")[0]) or allowed_targets()
-                raise BadInput(f"{where}: {value!r} is not allowed; allowed: {nearest(str(value), allowed)}")
+                hint = own_code.hint(str(value))
+                raise BadInput(f"{where}: {value!r} is not allowed; allowed: {nearest(str(value), allowed)}{hint}")
             check_targets(value, where)
     elif isinstance(config, list):
         for index, value in enumerate(config):
             check_targets(value, f"{key}[{index}]")
 
 
-def look_up(target: str) -> Callable[..., Any]:
+def look_up(target: str, key: str) -> Callable[..., Any]:
+    """The class that an allowed name stands for.
+
+    Raises:
+        BadInput: it is of the user's own, and cannot be imported, or is no class of its group's kind.
+    """
+    if target not in _shipped_targets(""):
+        own = own_code.load(target, key)
+        base = _imported(KINDS[key]) if key in KINDS else object
+        assert isinstance(base, type)
+        if not (isinstance(own, type) and issubclass(own, base)):
+            raise BadInput(f"{key}: {target} is no subclass of {KINDS[key]}")
+        return own
+    return _imported(target)
+
+
+def _imported(target: str) -> Callable[..., Any]:
     module, _, name = target.rpartition(".")
     found: Callable[..., Any] = getattr(importlib.import_module(module), name)
     return found
@@ -77,8 +109,15 @@ def instantiate(node: Mapping[str, Any], key: str, **given: Any) -> Any:
     if "_target_" not in node:
         raise BadInput(f"{key}: has no _target_")
     check_targets(node, key)
-    build = look_up(node["_target_"])
-    return build(**checked(build, {k: v for k, v in node.items() if k != "_target_"}, key, given), **given)
+    build = look_up(node["_target_"], key)
+    try:
+        return build(**checked(build, {k: v for k, v in node.items() if k != "_target_"}, key, given), **given)
+    except BadInput:
+        raise
+    except Exception as error:
+        if node["_target_"] in _shipped_targets(""):
+            raise
+        raise BadInput(f"{key}: {node['_target_']}: {own_code.in_one_line(error)}") from error
 
 
 def checked(
@@ -99,7 +138,7 @@ def checked(
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in values and name not in given:
             raise BadInput(f"{key}.{name} is missing")
-    return {name: convert(value, hints[name], f"{key}.{name}") for name, value in values.items()}
+    return {name: convert(value, hints.get(name, Any), f"{key}.{name}") for name, value in values.items()}
 
 
 _words = {
@@ -205,7 +244,7 @@ def takes(arch: Mapping[str, Any]) -> frozenset[str]:
     if "_target_" not in arch:
         raise BadInput("arch: has no _target_")
     check_targets(arch, "arch")
-    return frozenset(inspect.signature(look_up(arch["_target_"])).parameters) & PARTS
+    return frozenset(inspect.signature(look_up(arch["_target_"], "arch")).parameters) & PARTS
 
 
 def network(config: Mapping[str, Any], device: str = "cpu") -> "Network":

@@ -20,6 +20,7 @@ from typing import Any
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
+from taunode import own_code
 from taunode.cluster.queue import cluster_name, free_submissions, max_array_size, user
 from taunode.cluster.resources import Request, Resources
 from taunode.cluster.submission import Array, Submission, look_again
@@ -122,7 +123,8 @@ class Refused(Exception):  # noqa: N818 -- the cluster's answer
 
 
 def _command(submission: Path, array: Array) -> str:
-    return shlex.join([sys.executable, "-u", "-m", "taunode.cluster.task", str(submission), str(array.first)])
+    own = [part for folder in own_code.folders() for part in ("--config-dir", str(folder))]  # this user's, in no file
+    return shlex.join([sys.executable, "-u", "-m", "taunode.cluster.task", str(submission), str(array.first), *own])
 
 
 def words_of_sbatch(text: str) -> str:

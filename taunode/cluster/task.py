@@ -1,6 +1,6 @@
 """A task of a Slurm array: workers that take their share of a submission's runs. What srun starts on the node.
 
-    python -m taunode.cluster.task SUBMISSION FIRST
+    python -m taunode.cluster.task SUBMISSION FIRST [--config-dir DIR]...
 
 It takes the runs at its own place in the list first, then any that are left. Before the time limit Slurm sends
 SIGUSR2: the runs save themselves, and the job is requeued if it can go on. The exit code is 1 if one of its runs has
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from taunode import own_code
 from taunode.cluster.memory import send_again
 from taunode.cluster.queue import end_time, requeue
 from taunode.cluster.submission import Submission
@@ -41,6 +42,8 @@ REBIRTHS = 3  # workers that were killed, until no more are started in their pla
 def main(arguments: Sequence[str]) -> int:
     """The task's exit code."""
     path, number = Path(arguments[0]), int(arguments[1]) + int(os.environ["SLURM_ARRAY_TASK_ID"])
+    for folder in arguments[3::2]:
+        own_code.use(Path(folder))
     submission, sweep = Submission.read(path), SweepDirectory(path.parents[1])
     if submission.cancelled:
         return 0

@@ -12,6 +12,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from taunode import own_code
 from taunode.errors import BadInput
 from taunode.paths import expanded
 from taunode.plan.compose import Composer, quoted
@@ -56,7 +57,7 @@ class Line:
             raise BadInput("--adopt keeps old runs and --new plans them anew: choose one")
         if alone := [name for name in ("adopt", "new", "yes") if flags.get(name) and not multirun]:
             raise BadInput(f"--{alone[0]} is about a sweep: add -m")
-        directory = None if config_dir is None else expanded(config_dir, "--config-dir")
+        directory = None if config_dir is None else bring(config_dir)
         typed = [quoted(text) for text in overrides]
         return cls(
             [*typed, *(f"hydra.sweeper.{key}=true" for name, (key, _) in FLAGS.items() if flags.get(name))],
@@ -105,6 +106,20 @@ class Line:
 def _shipped(chosen: tuple[str, ...]) -> Composer:
     """A composer without options of the user's own, which can change."""
     return Composer.for_command(chosen, None, RunMode.RUN)
+
+
+def bring(config_dir: Path | str) -> Path:
+    """Name a folder of the user's own options and code.
+
+    Raises:
+        BadInput: there is no such directory.
+    """
+    directory = expanded(config_dir, "--config-dir").absolute()
+    if not directory.is_dir():
+        what = "is not a directory" if directory.exists() else "no such directory"
+        raise BadInput(f"--config-dir {config_dir}: {what}")
+    own_code.use(directory)
+    return directory
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 Hydra, torch and rich's tables are imported when a command needs them, so that `--help` and completion answer at once.
 """
 
+import contextlib
 import json
 import os
 import shlex
@@ -30,6 +31,9 @@ RunArgument = Annotated[Path, typer.Argument(help="A run's directory.", metavar=
 OnlyOption = Annotated[
     str | None, typer.Option(help="Only runs in these states, with commas: failed,timeout.", metavar="STATES")
 ]
+ConfigDirOption = Annotated[
+    Path | None, typer.Option(help="A directory of your own options, and the modules that they name.")
+]
 WhereOption = Annotated[
     str | None,
     typer.Option(help="Only runs that meet it: 'arch.depth >= 56 and state == \"failed\"'.", metavar="CONDITION"),
@@ -51,7 +55,7 @@ def plan(
         typer.Argument(help="What `taunode -m` takes: group=option, key=value, key=a,b,c.", autocompletion=_complete),
     ],
     dry_run: Annotated[bool, typer.Option(help="Only print the runs; on Slurm the jobs, too.")] = False,
-    config_dir: Annotated[Path | None, typer.Option(help="Your own options beside the shipped ones.")] = None,
+    config_dir: ConfigDirOption = None,
     adopt: Annotated[bool, typer.Option("--adopt", help="Keep runs made before conf/ changed.")] = False,
     new: Annotated[bool, typer.Option("--new", help="Plan them anew beside the old ones.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Also more than 100,000 runs.")] = False,
@@ -172,6 +176,7 @@ def resume(
     workers: Annotated[
         int | None, typer.Option(help="On this machine: worker processes; one a GPU, or a processor, when unsaid.")
     ] = None,
+    config_dir: ConfigDirOption = None,
     here: Annotated[bool, typer.Option("--here", help="On this machine, though the sweep was sent to Slurm.")] = False,
     yes: Annotated[
         bool,
@@ -191,6 +196,7 @@ def resume(
 
     changes = line.changes(overrides or [])
     chosen = _chosen(sweep, where, only)
+    _bring(sweep, chosen, config_dir)
     if here or (workers is not None) or not (sweep_of(sweep).submissions() or changes["hydra.launcher"]):
         if changes["hydra.launcher"]:
             raise BadInput(f"hydra.launcher settings are of jobs; {sweep} goes on here")
@@ -216,6 +222,7 @@ def worker(
     workers: Annotated[
         int | None, typer.Option(help="Worker processes; one a GPU, or a processor, when unsaid.")
     ] = None,
+    config_dir: ConfigDirOption = None,
 ) -> None:
     """Help with a sweep from this machine: take runs that are planned or queued, until none is left.
 
@@ -227,7 +234,9 @@ def worker(
     changes = line.changes(overrides or [])
     if changes["hydra.launcher"]:
         raise BadInput("hydra.launcher settings are of jobs; a worker works here")
-    sys.exit(finish(_execute(sweep, _chosen(sweep, where, only), changes["runtime"], workers, wait=False)))
+    chosen = _chosen(sweep, where, only)
+    _bring(sweep, chosen, config_dir)
+    sys.exit(finish(_execute(sweep, chosen, changes["runtime"], workers, wait=False)))
 
 
 def logs(
@@ -305,6 +314,28 @@ def _chosen(sweep: Path, where: str | None, only: str | None) -> "Selection":
         wanted = " and ".join(text for text in (only, where) if text is not None)
         raise BadInput(f"{sweep}: no run is {wanted}; there are {there}" if wanted else f"{sweep}: {there}")
     return chosen
+
+
+def _bring(sweep: Path, chosen: "Selection", config_dir: Path | None) -> None:
+    """Name the folder of the user's own code; a sweep's files say that one is wanted, and never which.
+
+    Raises:
+        BadInput: there is no such folder; or none is named, and a command of these runs had one.
+    """
+    from taunode import own_code
+    from taunode.command.line import bring
+    from taunode.runs.files import Unreadable, read_yaml
+
+    if config_dir is not None:
+        bring(config_dir)
+    if own_code.folders():
+        return
+    for command in {one.run.path.parents[1] / "commands" / Path(one.record.command or "").name for one in chosen.runs}:
+        with contextlib.suppress(Unreadable, LookupError, TypeError):
+            if wanted := read_yaml(command)["code"]["own"]["folders"]:
+                raise BadInput(
+                    f"{sweep} was planned with code of its user's own; if it is yours, add --config-dir {wanted[0]}"
+                )
 
 
 def _execute(

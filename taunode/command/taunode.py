@@ -1,5 +1,6 @@
 """The `taunode` command: Hydra's command line, with our plan and executors behind it."""
 
+import contextlib
 import os
 import shlex
 import sys
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
         if team is not None and not team.member.leads:
             from taunode.work.follower import follow
 
+            with contextlib.suppress(BadInput):  # the leader says so
+                parse(arguments)  # names the folder of the user's own code
             return follow(team)
     except BadInput as error:
         print(f"taunode: {error}", file=sys.stderr)

@@ -24,6 +24,7 @@ from hydra.errors import ConfigCompositionException, HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from taunode import own_code
 from taunode.errors import BadInput
 
 CONFIG = "config"
@@ -44,6 +45,10 @@ def search_path(config_dir: Path | None = None) -> ConfigSearchPath:
             raise BadInput(f"--config-dir {config_dir}: {what}")
         _refuse_base_60(config_dir)
         search.prepend("command-line", f"file://{config_dir.resolve()}", SearchPathQuery(provider="schema"))
+    for directory in own_code.options():
+        if config_dir is None or directory != config_dir.resolve():
+            _refuse_base_60(directory)
+            search.prepend("own", f"file://{directory}", SearchPathQuery(provider="schema"))
     return search
 
 
@@ -56,7 +61,7 @@ def _refuse_base_60(config_dir: Path) -> None:
     Raises:
         BadInput: there is such a value.
     """
-    for path in sorted(config_dir.rglob("*.yaml")):
+    for path in own_code.option_files(config_dir):
         try:
             tokens = list(yaml.scan(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
         except yaml.YAMLError:

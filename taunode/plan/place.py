@@ -16,7 +16,7 @@ from taunode.runs.record import NewerFormat, of_this_format
 _COMMAND = r"\d{8}-\d{6}-[0-9a-f]{6}\.yaml"
 # What `taunode.runs.files.aside` calls a file of ours, or a run's directory, that is being written.
 ASIDE = re.compile(
-    rf"\.(config\.yaml|run\.json|report\.html|{_COMMAND}|patch-[0-9a-f]+\.diff|.+-[0-9a-f]{{8}}(\.json|\.memory\.\d+)?)"
+    rf"\.(config\.yaml|run\.json|report\.html|{_COMMAND}|patch-[0-9a-f]+\.diff|code-[0-9a-f]+\.zip|.+-[0-9a-f]{{8}}(\.json|\.memory\.\d+)?)"
     r"\.[0-9a-f]{8}"
 )
 

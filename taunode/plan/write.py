@@ -5,6 +5,7 @@ first one's. A run's directory is made under another name and renamed, whole or 
 """
 
 import contextlib
+import hashlib
 import os
 import shutil
 import stat
@@ -18,6 +19,7 @@ from uuid import uuid4
 
 from filelock import FileLock
 
+from taunode import own_code
 from taunode.errors import BadInput
 from taunode.plan.place import ASIDE
 from taunode.plan.plan import Plan, PlannedRun
@@ -97,6 +99,10 @@ def _write_command(plan: Plan, sweep: SweepDirectory) -> Path:
     facts, patch = code()
     if patch and not os.path.lexists(sweep.commands / facts["patch"]):
         write_aside(sweep.commands / facts["patch"], lambda file: file.write(patch))
+    if kept := own_code.archive():
+        name = facts["own"]["files"] = f"code-{hashlib.blake2b(kept, digest_size=8).hexdigest()}.zip"
+        if not os.path.lexists(sweep.commands / name):
+            write_aside(sweep.commands / name, lambda file: file.write(kept))
     path = sweep.commands / f"{datetime.now():%Y%m%d-%H%M%S}-{uuid4().hex[:6]}.yaml"
     about = {"format": FORMAT, "time": now(), **plan.command, "runs": len(plan.new), "code": facts}
     write_text(path, to_yaml(about))

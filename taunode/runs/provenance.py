@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from taunode import own_code
+
 LIBRARIES = ("taunode", "torch", "torchvision", "torchdiffeq", "numpy", "hydra-core", "omegaconf", "submitit")
 JOB = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_MEM_PER_NODE")
 
@@ -26,12 +28,13 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def digest() -> str:
-    """12 hex digits that stand for this code: every Python file of the package, by name and content."""
+    """12 hex digits that stand for this code, and the user's own: every Python file, by name and content."""
     package = Path(__file__).resolve().parents[1]
     state = hashlib.blake2b(digest_size=6)
     for path in sorted(package.rglob("*.py")):
         content = path.read_bytes()
         state.update(f"{path.relative_to(package)} {len(content)}\n".encode() + content)
+    own_code.update(state)
     return state.hexdigest()
 
 
@@ -58,6 +61,8 @@ def code() -> tuple[dict[str, Any], bytes]:
     package = Path(__file__).resolve().parents[2]
     directory = package if (package / ".git").exists() else Path.cwd()
     facts: dict[str, Any] = {"versions": versions(), "digest": digest()}
+    if own_code.options():
+        facts["own"] = {"folders": [str(one) for one in own_code.folders()], "packages": own_code.versions()}
     commit = _git(directory, "rev-parse", "HEAD")
     if commit is None:
         return facts, b""

@@ -1,0 +1,182 @@
+"""Code of your own: what folders that this user names, and packages that are installed, add to what can be built.
+
+A folder (`--config-dir DIR`, or the variable TAUNODE_CONFIG_DIR, which the processes of a command inherit) has options
+in Hydra's groups and modules beside them: `DIR/arch/mine.yaml` with `_target_: mine.MyNet`, and `DIR/mine.py`. A
+package has an entry point of the group `taunode` with its own name as value, and its options in its folder `conf/`.
+The names in these options are the ones that can be built; what a run directory says never adds one.
+"""
+
+import functools
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import io
+import os
+import re
+import sys
+import traceback
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from taunode.errors import BadInput, nearest
+
+VARIABLE = "TAUNODE_CONFIG_DIR"  # folders, with colons between them
+SMALL = 2**20  # bytes of all files together, up to which they are kept with a sweep
+_TARGET = re.compile(r"^[^#\n]*\b_target_:\s*[\"']?([A-Za-z_][\w.]*)", re.MULTILINE)
+
+
+def use(folder: Path) -> None:
+    """Name a folder, for this process and those that it starts.
+
+    Raises:
+        BadInput: its path holds what stands between paths.
+    """
+    path = str(folder.resolve())
+    if os.pathsep in path:
+        raise BadInput(f"--config-dir {path}: {os.pathsep!r} stands between folders, and cannot be in one's name")
+    if path not in (known := [str(one) for one in folders()]):
+        os.environ[VARIABLE] = os.pathsep.join([*known, path])
+
+
+def folders() -> list[Path]:
+    """Those that this user has named."""
+    return [Path(one) for one in os.environ.get(VARIABLE, "").split(os.pathsep) if one]
+
+
+@functools.cache
+def packages() -> tuple[Path, ...]:
+    """The directories of the packages that have an entry point. None of them is imported.
+
+    Raises:
+        BadInput: an entry point names no package that is installed.
+    """
+    found = []
+    for point in importlib.metadata.entry_points(group="taunode"):
+        spec = importlib.util.find_spec(point.value) if point.value.isidentifier() else None
+        if spec is None or not spec.submodule_search_locations:
+            raise BadInput(f"entry point taunode:{point.name}: {point.value!r} is not the name of an installed package")
+        found.append(Path(spec.submodule_search_locations[0]))
+    return tuple(found)
+
+
+def options() -> list[Path]:
+    """The directories with options of this user's own."""
+    return [*folders(), *(package / "conf" for package in packages() if (package / "conf").is_dir())]
+
+
+def targets(group: str = "") -> frozenset[str]:
+    """Every `_target_` in these options, or in those of one group."""
+    return _targets(tuple(options()), group)
+
+
+@functools.cache
+def _targets(directories: tuple[Path, ...], group: str) -> frozenset[str]:
+    return frozenset(
+        name
+        for directory in directories
+        for file in option_files(directory, group)
+        for name in _TARGET.findall(file.read_text(encoding="utf-8", errors="replace"))
+    )
+
+
+def option_files(directory: Path, group: str = "") -> list[Path]:
+    """The YAML files of Hydra's groups in a directory, or of one group: sweeps may lie beside them, and add nothing."""
+    groups = [group] if group else _groups()
+    return [
+        *sorted(directory.glob("*.yaml")),
+        *(file for one in groups for file in sorted((directory / one).rglob("*.yaml"))),
+    ]
+
+
+@functools.cache
+def _groups() -> tuple[str, ...]:
+    shipped = Path(importlib.import_module("taunode.conf").__path__[0])
+    return tuple(sorted(entry.name for entry in shipped.iterdir() if entry.is_dir() and entry.name.isidentifier()))
+
+
+def load(target: str, key: str) -> Callable[..., Any]:
+    """Import what an option of this user's own names.
+
+    Args:
+        key: the group's name, for messages.
+
+    Raises:
+        BadInput: its module cannot be imported, or is another one than that in the folder; or it has no such name.
+    """
+    module, _, name = target.rpartition(".")
+    top = module.partition(".")[0]
+    home = next((one for one in folders() if (one / f"{top}.py").is_file() or (one / top).is_dir()), None)
+    if home is not None and str(home) not in sys.path:
+        sys.path.append(str(home))  # behind all others: it must not shadow what they need
+        importlib.invalidate_caches()
+    try:
+        loaded = importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"{key}: {target} cannot be imported: {in_one_line(error)}") from error
+    where = Path(getattr(loaded, "__file__", None) or ".").resolve()
+    if home is not None and not where.is_relative_to(home):
+        raise BadInput(f"{key}: {target}: {module} is {where}, not a module of {home}; call that one otherwise")
+    found = getattr(loaded, name, None)
+    if not callable(found):
+        classes = [n for n, value in vars(loaded).items() if isinstance(value, type) and value.__module__ == module]
+        raise BadInput(f"{key}: {where} has no class {name}; it has: {nearest(name, classes) if classes else 'none'}")
+    return found  # type: ignore[no-any-return]
+
+
+def in_one_line(error: BaseException) -> str:
+    """What went wrong in code that is not ours, and where."""
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if not one.filename.startswith("<frozen")]
+    own = [one for one in frames if Path(one.filename).parent != Path(__file__).parent] or frames
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}{': ' if said else ''}{said} ({own[-1].filename}, line {own[-1].lineno})"
+
+
+def hint(target: str) -> str:
+    """What a name lacks that is not one of ours."""
+    module = target.partition(".")[0]
+    return "" if module == "taunode" else f"; if {module} is yours, add --config-dir DIR, the folder that has it"
+
+
+# What is kept of it
+
+
+def _files() -> Iterator[tuple[str, Path]]:
+    """The Python and YAML files of this user's own, each with a name in an archive."""
+    for number, folder in enumerate(folders()):
+        parts = [*folder.glob("*.py"), *option_files(folder)]
+        parts += [file for init in folder.glob("*/__init__.py") for file in init.parent.rglob("*.py")]
+        for file in sorted(set(parts)):
+            yield f"{number}-{folder.name}/{file.relative_to(folder)}", file
+    for package in packages():
+        for file in sorted([*package.rglob("*.py"), *package.rglob("*.yaml")]):
+            yield f"{package.name}/{file.relative_to(package)}", file
+
+
+def update(state: "hashlib.blake2b") -> None:
+    """Let a digest stand for this code, too; nothing changes where there is none."""
+    for name, file in _files():
+        content = file.read_bytes()
+        state.update(f"{name} {len(content)}\n".encode() + content)
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages."""
+    points = importlib.metadata.entry_points(group="taunode")
+    return {point.value: point.dist.version for point in points if point.dist is not None}
+
+
+def archive() -> bytes:
+    """A zip of these files, the same bytes for the same files; empty where there are none, or they are not small."""
+    found = list(_files())
+    if not found or sum(file.stat().st_size for _, file in found) > SMALL:
+        return b""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, file in found:
+            made.writestr(zipfile.ZipInfo(name), file.read_bytes(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()

@@ -1,0 +1,229 @@
+"""Code of the user's own: built from a folder that is named or a package that is installed, and from nowhere else."""
+
+import os
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from cli import refusal
+
+import taunode
+from taunode import build, own_code
+from taunode.command import sweep as sweep_command
+from taunode.errors import BadInput
+from taunode.plan.write import write
+from taunode.runs.directory import SweepDirectory
+from taunode.runs.files import Unreadable
+from taunode.runs.provenance import digest
+from taunode.train import main
+
+NETWORK = """
+from typing import Any
+
+from torch import Tensor, nn
+
+from taunode.models.network import Network
+
+
+class Linear(Network):
+    def __init__(self, width: int, in_channels: int, image_size: int, classes: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(in_channels * image_size**2, width), nn.Linear(width, classes))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images.flatten(1))
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.parameters()), "lr_factor": 1.0}]
+
+    def learned_tau(self) -> float | None:
+        return None
+
+
+class NoNetwork:
+    pass
+
+
+class Broken(Linear):
+    def __init__(self, in_channels: int, image_size: int, classes: int) -> None:
+        raise ValueError("a mistake of its author's")
+"""
+NO_TAU = "defaults:\n  - override /tau@_global_.tau: null\n"
+TINY = ["dataset=synthetic", "dataset.train_images=64", "dataset.test_images=16", "schedule.epochs=1"]
+TINY += ["schedule.batch_size=16", "runtime.device=cpu", "runtime.threads=1"]
+
+
+def folder(path: Path, module: str, code: str = NETWORK, name: str = "Linear") -> Path:
+    """A folder with a module and an option `arch=own` that names a class of it."""
+    (path / "arch").mkdir(parents=True)
+    width = "width: 4\n" if name == "Linear" else ""
+    (path / "arch" / "own.yaml").write_text(f"{NO_TAU}_target_: {module}.{name}\n{width}")
+    (path / f"{module}.py").write_text(code)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setenv(own_code.VARIABLE, "")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    for cached in (own_code.packages, digest):
+        cached.cache_clear()
+    yield
+    for cached in (own_code.packages, digest):
+        cached.cache_clear()
+
+
+def test_a_network_of_a_folder_is_trained_and_loaded(tmp_path):
+    own = folder(tmp_path / "mine", "trained_one")
+    config = taunode.compose(["arch=own", *TINY], config_dir=own)
+    assert taunode.build_model(config).layers[0].out_features == 4
+    summary = taunode.run(config, tmp_path / "run")
+    assert "final_test_error" in summary
+    os.environ[own_code.VARIABLE] = ""
+    with pytest.raises(BadInput, match=r"'trained_one.Linear' is not allowed; .* add --config-dir DIR"):
+        taunode.load(tmp_path / "run")
+    config, network = taunode.load(tmp_path / "run", config_dir=own)
+    assert config.arch.width == network.layers[0].out_features == 4
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "name", "words"),
+    [
+        ("fails", "import math\n\nmath.sqrt(-1)\n", "Linear", "ValueError: math domain error (HERE/fails.py, line 3)"),
+        ("no_python", "class Linear(:\n", "Linear", "SyntaxError: invalid syntax (HERE/no_python.py, line 1)"),
+        ("leaves", "raise SystemExit(0)\n", "Linear", "leaves.Linear cannot be imported: SystemExit: 0"),
+        ("needs", "import there_is_no_such_module\n", "Linear", "No module named 'there_is_no_such_module'"),
+        ("lacks", NETWORK, "Lineal", "has no class Lineal; it has: Linear, Broken, NoNetwork"),
+        ("other", NETWORK, "NoNetwork", "other.NoNetwork is no subclass of taunode.models.network.Network"),
+        ("function", "def Linear():\n    return 1\n", "Linear", "is no subclass of taunode.models.network.Network"),
+        ("broken", NETWORK, "Broken", "ValueError: a mistake of its author's (HERE/broken.py, line 29)"),
+        ("json", NETWORK, "Linear", "not a module of HERE; call that one otherwise"),
+    ],
+)
+def test_what_is_wrong_with_it_is_one_line_that_says_where(module, code, name, words, tmp_path, capfd):
+    own = folder(tmp_path / "mine", module, code, name)
+    before = sorted(tmp_path.rglob("*"))
+    said = refusal(["--config-dir", str(own), "arch=own", *TINY], capfd)
+    assert words.replace("HERE", str(own)) in said
+    assert [path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in path.parts] == before
+
+
+def test_what_lies_beside_the_options_adds_no_name(tmp_path):
+    own = folder(tmp_path / "mine", "beside")
+    (own / "sweeps" / "x").mkdir(parents=True)
+    (own / "sweeps" / "x" / "config.yaml").write_text("arch:\n  _target_: os.system\n")
+    own_code.use(own)
+    assert own_code.targets() == {"beside.Linear"}
+    with pytest.raises(BadInput, match=r"'os\.system' is not allowed"):
+        build.check_targets({"arch": {"_target_": "os.system"}})
+
+
+def test_a_run_that_names_code_is_executed_with_the_folder_alone(tmp_path, capsys):
+    own = folder(tmp_path / "mine", "planned_one")
+    code = ended(main, ["--config-dir", "mine", "-m", "arch=own", "seed=0,1", "hydra.sweep.dir=s", *TINY])
+    assert code == 0
+    ended(sweep_command.main, ["taunode-sweep", "plan", "--config-dir", "mine", "arch=own", "seed=0,1,2", *TINY])
+    sweep = next(path for path in tmp_path.iterdir() if path.name == "sweeps")
+    (named,) = sweep.iterdir()
+    os.environ[own_code.VARIABLE] = ""
+    capsys.readouterr()
+    for command in ("worker", "resume"):
+        assert ended(sweep_command.main, ["taunode-sweep", command, str(named)]) == 2
+        said = capsys.readouterr().err
+        assert f"add --config-dir {own}" in said
+        assert said.count("\n") == 1
+    for run in SweepDirectory(named):
+        assert run.attempts() == 0
+    assert ended(sweep_command.main, ["taunode-sweep", "resume", str(named), "--config-dir", "mine"]) == 0
+
+
+def ended(call, words: list[str]) -> int:
+    arguments = (words,) if call is main else ()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", words if call is not main else ["taunode", *words])
+        with pytest.raises(SystemExit) as end:
+            call(*arguments)
+    return end.value.code or 0
+
+
+def test_provenance_has_its_digest_and_a_copy(tmp_path):
+    own = folder(tmp_path / "mine", "kept_one")
+    (own / "more").mkdir()
+    (own / "more" / "__init__.py").write_text("x = 1\n")
+    without = digest()
+    digest.cache_clear()
+    own_code.use(own)
+    assert digest() != without
+    write(planned(own))
+    commands = tmp_path / "s" / "commands"
+    (about,) = [yaml.safe_load(path.read_text()) for path in commands.glob("*.yaml")]
+    assert about["code"]["own"]["folders"] == [str(own)]
+    with zipfile.ZipFile(commands / about["code"]["own"]["files"]) as kept:
+        names = {"0-mine/kept_one.py", "0-mine/arch/own.yaml", "0-mine/more/__init__.py"}
+        assert set(kept.namelist()) == names
+        assert kept.read("0-mine/kept_one.py") == NETWORK.encode()
+    assert own_code.archive() == own_code.archive()
+    (own / "data.py").write_text("#" * 2 * own_code.SMALL)
+    assert own_code.archive() == b""  # a digest alone stands for what is not small
+
+
+def planned(own: Path):
+    from taunode.command.line import Line
+    from taunode.plan.command_line import plan_multirun
+
+    composer = Line.of(["arch=own", "seed=0,1", "hydra.sweep.dir=s", *TINY], own, multirun=True).composer()
+    return plan_multirun(composer, composer.typed)
+
+
+def test_an_installed_package_needs_no_flag(tmp_path, monkeypatch):
+    site = tmp_path / "site"
+    package = folder(site / "my_package_of_nets" / "conf", "unused").parent
+    (package / "conf" / "arch" / "own.yaml").write_text(f"{NO_TAU}_target_: my_package_of_nets.nets.Linear\nwidth: 3\n")
+    (package / "nets.py").write_text(NETWORK)
+    (package / "__init__.py").write_text("raise AssertionError('imported without need')\n")
+    about = site / "my_package_of_nets-1.2.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package-of-nets\nVersion: 1.2\n")
+    (about / "entry_points.txt").write_text("[taunode]\nnets = my_package_of_nets\n")
+    monkeypatch.syspath_prepend(site)
+    own_code.packages.cache_clear()
+    assert "my_package_of_nets.nets.Linear" in own_code.targets("arch")
+    config = taunode.compose(["arch=own", *TINY])
+    (package / "__init__.py").write_text("")
+    assert taunode.build_model(config).layers[0].out_features == 3
+    assert own_code.versions() == {"my_package_of_nets": "1.2"}
+    (about / "entry_points.txt").write_text("[taunode]\nnets = there_is.none\n")
+    own_code.packages.cache_clear()
+    with pytest.raises(BadInput, match=r"entry point taunode:nets: 'there_is.none' is not the name of an installed"):
+        own_code.packages()
+
+
+def test_a_broken_folder_is_no_folder(tmp_path, capfd):
+    assert "no such directory" in refusal(["--config-dir", "nowhere", "seed=1"], capfd)
+    with pytest.raises(BadInput, match="':' stands between folders"):
+        own_code.use(tmp_path / "a:b")
+
+
+def test_a_worker_of_a_pool_and_a_task_in_slurm_are_told(tmp_path):
+    from taunode.cluster.submit import Array, _command
+
+    own = folder(tmp_path / "mi ne", "told_one")
+    own_code.use(own)
+    assert _command(tmp_path / "x.json", Array(0, 1)).endswith(f"x.json 0 --config-dir '{own}'")
+    assert os.environ[own_code.VARIABLE] == str(own)  # which every process inherits that is started here
+
+
+def test_an_unreadable_configuration_stays_one(tmp_path):
+    own = folder(tmp_path / "mine", "some_one")
+    own_code.use(own)
+    write(planned(own))
+    os.environ[own_code.VARIABLE] = ""
+    from taunode.runs.config import read_buildable
+
+    run = next(iter(SweepDirectory(tmp_path / "s")))
+    with pytest.raises(Unreadable, match=r"some_one\.Linear"):
+        read_buildable(run.config)
