@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from taunode.models.block import ResidualBlock
 from taunode.models.checkpointing import run_in_segments, segment_bounds
 from taunode.models.network import Network
-from taunode.models.tau import LearnedScale, TauRule, scales
+from taunode.models.scale import LearnedScale, scales
+from taunode.models.tau import TauRule
 
 MakeBlock = Callable[[int, int, int, nn.Module], ResidualBlock]  # channels in, channels out, stride, scale
 

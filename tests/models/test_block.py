@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from taunode.models.block import ResidualBlock
-from taunode.models.tau import FixedScale
+from taunode.models.scale import FixedScale
 
 
 def test_is_its_formula():

@@ -16,8 +16,8 @@ from taunode.errors import BadInput
 from taunode.models.block import ResidualBlock
 from taunode.models.embedding import Embedding
 from taunode.models.ode import RkhsNode, ShlNode
+from taunode.models.scale import FixedScale
 from taunode.models.solver import AdaptiveSolver, FixedSolver
-from taunode.models.tau import FixedScale
 
 CONF = Path(__file__).parents[2] / "conf"
 NETS = [RkhsNode, ShlNode]
