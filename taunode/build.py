@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 PARTS = frozenset({"tau", "solver", "embedding"})  # groups that some networks are built from; null for the others
+COMPLETED = ("tau",)  # those whose classes resolve `auto` and the like; their modules import no torch
 
 
 @functools.cache
@@ -140,10 +141,12 @@ def convert(value: Any, hint: Any, key: str) -> Any:
 
 
 def complete(config: dict[str, Any]) -> dict[str, Any]:
-    """Resolve in place what one group leaves to another: `tau.learn: auto` is shared without norm, none with it."""
-    tau = config.get("tau")
-    if tau is not None and tau.get("learn") == "auto":
-        tau["learn"] = "shared" if config["arch"].get("norm") == "none" else "none"
+    """Resolve in place what a part leaves to the network, such as `tau.learn: auto`: its class knows (`completed`)."""
+    for group in COMPLETED:
+        node = config.get(group)
+        if node is not None and node.get("_target_") in allowed_targets():
+            kind: Any = look_up(node["_target_"])
+            config[group] = kind.completed(node, config["arch"])
     return config
 
 

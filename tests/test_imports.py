@@ -63,6 +63,7 @@ LIGHT = (
     "errors",
     "orphan",
     "build",
+    "models.tau",
     "data.sets",
     "data.imagenet",
 )

@@ -44,7 +44,9 @@ class TauResNet(Network):
         super().__init__()
         self.blocks = sum(stages)
         self.bounds = segment_bounds(checkpoint_segments, stages)
-        self._tau = {"tau": tau.label(), "tau_value": tau.values(stages)[0], "blocks": tau.counts(stages)}
+        self._tau: dict[str, Any] = {"tau": tau.label(), "blocks": tau.counts(stages)}
+        if len(values := set(tau.values(stages))) == 1:
+            self._tau["tau_value"] = values.pop()
         self.stem = stem
         self.stages = nn.Sequential()
         scale = iter(scales(tau, stages, channels))
@@ -76,7 +78,7 @@ class TauResNet(Network):
         return [{"params": params, "lr_factor": factor} for factor, params in groups.items() if params]
 
     def facts(self) -> dict[str, Any]:
-        """Also `tau`, its label; `tau_value`, where it starts in the first block; and `blocks`, the L it counts."""
+        """Also `tau`, its label; `tau_value`, where it starts if in all blocks alike; and `blocks`, the L it counts."""
         return self._tau | super().facts()
 
     def learned_tau(self) -> float | None:

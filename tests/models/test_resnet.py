@@ -10,7 +10,7 @@ from oracles import cifar_resnet
 
 from taunode.errors import BadInput
 from taunode.models.resnet import CifarResNet
-from taunode.models.tau import PowerLaw
+from taunode.models.tau import Decreasing, Listed, PowerLaw
 
 PARAMETERS = {  # depth: with BN, without (arXiv 1903.07120; 3×32×32, 10 classes)
     20: (269_818, 268_383),
@@ -165,6 +165,16 @@ def test_the_present_tau_can_be_read():
     with torch.no_grad():
         built.stages[0][0].scale.tau[:8] = 1.5  # half of the channels of one of nine blocks
     assert built.learned_tau() == pytest.approx(0.5 + 1.0 / 18)
+
+
+def test_a_tau_a_block_is_in_its_block_and_has_no_one_value():
+    facts = net(20, "none", Decreasing(1.0, 1.0, 0.0)).facts()
+    assert (facts["tau"], facts["blocks"]) == ("l^-1", 9)
+    assert "tau_value" not in facts
+    assert net(20, "none", Listed([0.5] * 9)).facts()["tau_value"] == 0.5
+    built = net(20, "none", Decreasing(1.0, 1.0, 0.0, learn="block"))
+    taus = [block.scale.tau.item() for stage in built.stages for block in stage]
+    assert taus == pytest.approx([1 / block for block in range(1, 10)])
 
 
 def test_norm_and_tau_leave_the_drawn_weights_alone():
