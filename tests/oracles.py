@@ -117,15 +117,18 @@ def imagenet_resnet(
     return h.mean((2, 3)) @ weights["head.weight"].T + weights["head.bias"]
 
 
-def flow_resnet(weights: Mapping[str, Tensor], images: Tensor, layers: int, train: bool) -> Tensor:
+def flow_resnet(
+    weights: Mapping[str, Tensor], images: Tensor, layers: int, train: bool, taus: Sequence[Tensor | float]
+) -> Tensor:
     """Logits of the flow ResNet with `layers` blocks in the third stage (arXiv 2112.05531), RKHS and SHL alike.
 
-    h_0 = ReLU(BN(conv(x))), h_l = shortcut(h_{l−1}) + W_l∗ReLU(Ω_l∗h_{l−1}), with a BN before the third stage;
+    h_0 = ReLU(BN(conv(x))), h_l = shortcut(h_{l−1}) + τ_l·W_l∗ReLU(Ω_l∗h_{l−1}), with a BN before the third stage;
     logits = A·mean(h_L) + b. The shortcut is BN∘conv1×1 where the stride is 2, in the first block of stages 2 to 4.
     """
     h = F.conv2d(images, weights["body.stem.conv.weight"], padding=1)
     h = batch_norm(weights, "body.stem.norm", h, train)
     h = torch.maximum(h, torch.zeros_like(h))
+    tau = iter(taus)
     for stage, count in ((1, 2), (2, 2), (3, layers), (4, 2)):
         if stage == 3:
             h = batch_norm(weights, "body.norm", h, train)
@@ -139,7 +142,7 @@ def flow_resnet(weights: Mapping[str, Tensor], images: Tensor, layers: int, trai
             z = F.conv2d(h, weights[f"{name}.branch.features.weight"], stride=stride, padding=1)
             z = torch.maximum(z, torch.zeros_like(z))
             z = F.conv2d(z, weights[f"{name}.branch.output.weight"], padding=1)
-            h = shortcut + z
+            h = shortcut + next(tau) * z
     return h.mean((2, 3)) @ weights["head.weight"].T + weights["head.bias"]
 
 

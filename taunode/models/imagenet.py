@@ -15,6 +15,7 @@ from taunode.errors import BadInput
 from taunode.models.block import ResidualBlock
 from taunode.models.branch import BottleneckBranch
 from taunode.models.norm import Conv, NormName, norm_layer
+from taunode.models.scale import Scale
 from taunode.models.shortcut import ProjectedShortcut
 from taunode.models.tau import TauRule
 from taunode.models.tau_resnet import TauResNet
@@ -66,9 +67,7 @@ class ImageNetResNet(TauResNet):
         super().__init__(stem, STEM_CHANNELS, STAGES[depth], CHANNELS, block, tau, classes, checkpoint_segments)
 
 
-def _bottleneck_block(
-    norm: NormName, channels_in: int, channels_out: int, stride: int, scale: nn.Module
-) -> ResidualBlock:
+def _bottleneck_block(norm: NormName, channels_in: int, channels_out: int, stride: int, scale: Scale) -> ResidualBlock:
     branch = BottleneckBranch(channels_in, channels_out, stride, norm)
     shortcut: nn.Module = nn.Identity()
     if stride != 1 or channels_in != channels_out:

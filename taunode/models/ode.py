@@ -5,7 +5,7 @@ parameterization" (arXiv 2112.05531), section 5.1. v has weights at the knots k/
 start, so the flow starts as the identity. Euler with N steps is a ResNet of N blocks with τ = 1/N.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from taunode.models.vector_field import RkhsField, ShlField, VectorField
 InterpolationName = Literal["exact", "original"]
 
 
-class OdeNet(Network):
+class OdeNet(Network, ABC):
     """Maps images (batch, in_channels, image_size, image_size) to logits (batch, classes) along a vector field.
 
     `solver` steps on the grid k/layers. The embedding is untrained until `load_embedding`.
@@ -72,13 +72,6 @@ class OdeNet(Network):
     def load_embedding(self, tensors: Mapping[str, Tensor]) -> None:
         """Take a trained embedding; raises BadInput where it does not fit (`EmbeddingPair.load`)."""
         self.embedding.load(tensors)
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """The vector field's parameters, at the full rate; the embedding is not trained."""
-        return [{"params": list(self.field.parameters()), "lr_factor": 1.0}]
-
-    def learned_tau(self) -> None:
-        """There is no τ: the step is 1/layers."""
 
     def facts(self) -> dict[str, Any]:
         """Also `layers`; `parameters` has those of the embedding."""

@@ -15,6 +15,7 @@ from taunode.errors import BadInput
 from taunode.models.block import ResidualBlock
 from taunode.models.branch import BasicBranch
 from taunode.models.norm import Conv, NormName, norm_layer
+from taunode.models.scale import Scale
 from taunode.models.shortcut import PaddedShortcut
 from taunode.models.tau import TauRule
 from taunode.models.tau_resnet import TauResNet
@@ -70,7 +71,7 @@ def _blocks_a_stage(depth: int) -> int:
     return n
 
 
-def _basic_block(norm: NormName, channels_in: int, channels_out: int, stride: int, scale: nn.Module) -> ResidualBlock:
+def _basic_block(norm: NormName, channels_in: int, channels_out: int, stride: int, scale: Scale) -> ResidualBlock:
     same = stride == 1 and channels_in == channels_out
     shortcut = nn.Identity() if same else PaddedShortcut(channels_in, channels_out, stride, norm)
     branch = BasicBranch(channels_in, channels_out, stride, norm)

@@ -66,6 +66,13 @@ class TauRule(ABC):
     def label(self) -> str:
         """The rule as tables and figures show it, made from its values."""
 
+    @final
+    def facts(self, stages: Sequence[int]) -> dict[str, Any]:
+        """What tables say: `tau`, the label; `blocks`, L; `tau_value`, where τ starts if in all blocks alike."""
+        values = set(self.values(stages))
+        single = {"tau_value": values.pop()} if len(values) == 1 else {}
+        return {"tau": self.label(), "blocks": self.counts(stages), **single}
+
 
 @dataclass(frozen=True)
 class PowerLaw(TauRule):

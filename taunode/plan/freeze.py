@@ -107,9 +107,11 @@ class Freezer:
         parts = {key: frozen[key] for key in ("arch", *build.PARTS)}
         nodes = json.dumps({**parts, "dataset": shape}, sort_keys=True)
         facts = self._network_facts(nodes)
-        if isinstance(schedule, Initialisation) and "tau" not in facts:
+        if isinstance(schedule, Initialisation) and "blocks" not in facts:
             name = frozen["arch"]["_target_"].rpartition(".")[2]
-            raise BadInput(f"schedule=initialisation measures networks with τ (arch=resnet…), {name} has none")
+            raise BadInput(
+                f"schedule=initialisation measures networks of residual blocks (arch=resnet…), {name} is none"
+            )
         return facts | {"epochs_planned": schedule.epochs}
 
     def _build_schedule(self, node: str) -> Schedule | Initialisation:

@@ -38,7 +38,7 @@ def test_a_flow_resnet_comes_without_tau_unless_asked(name, target):
     arch = {"_target_": f"taunode.models.flow_resnet.{target}", "layers": 1, "zero_init": True}
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", overrides=[f"arch={name}", "tau=inverse_sqrt"])
-        assert config.tau.exponent == 0.5  # the command line wins, and the network refuses it
+        assert config.tau.exponent == 0.5  # the command line wins
         config = compose("config", overrides=[f"arch={name}"])
     assert config.arch == arch
     assert config.tau is None

@@ -1,11 +1,14 @@
 """The modules that apply τ: their gradients, and what survives a copy."""
 
+import collections
 import copy
 import io
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from taunode.models.resnet import CifarResNet
 from taunode.models.scale import BorrowedScale, FixedScale, LearnedScale, scales
 from taunode.models.tau import PowerLaw
 
@@ -79,6 +82,36 @@ def test_a_copy_shares_one_tau_of_its_own():
     x = torch.ones(1, 2, 1, 1, dtype=torch.float64)
     assert all(torch.equal(module(x), 5 * x) for module in twin)
     assert all(not torch.equal(module(x), 5 * x) for module in original)
+
+
+class Operators(TorchDispatchMode):
+    """Counts what is computed, by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts = collections.Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.counts[str(func.overloadpacket)] += 1
+        return func(*args, **kwargs or {})
+
+
+def operators(learn):
+    """Of a forward pass through nine blocks without normalisation."""
+    tau = PowerLaw(1.0, 0.5, learn=learn)
+    built = CifarResNet(depth=20, norm="none", tau=tau, in_channels=3, image_size=8, classes=10)
+    with Operators() as seen:
+        built(torch.randn(2, 3, 8, 8))
+    return seen.counts
+
+
+def test_a_shared_tau_is_averaged_once_a_forward_pass():
+    assert operators("shared")["aten.lerp"] == 1
+
+
+def test_a_fixed_tau_costs_no_operator_of_its_own():
+    assert operators("none")["aten.mul"] == 0
+    assert operators("shared")["aten.mul"] == 9
 
 
 def test_the_shared_value_is_exact_in_every_block():
