@@ -117,6 +117,55 @@ def imagenet_resnet(
     return h.mean((2, 3)) @ weights["head.weight"].T + weights["head.bias"]
 
 
+def preactivation_resnet(
+    weights: Mapping[str, Tensor],
+    images: Tensor,
+    blocks: Sequence[int],
+    taus: Sequence[Tensor],
+    norm: str,
+    train: bool,
+    kernels: Sequence[int],
+) -> Tensor:
+    """Logits of the τ-ResNet with an identity skip path (arXiv 1603.05027), `kernels` being (3, 3) or (1, 3, 1).
+
+    h_0 = conv(x), h_l = shortcut(h_{l−1}) + τ_l·F_l(h_{l−1}), logits = W·mean(ReLU(BN(h_L))) + b, where F is one
+    conv∘ReLU∘BN a kernel, or without normalisation conv(ReLU(·) + before) + after. CIFAR: between stages the shortcut
+    keeps every second pixel and adds zero channels; ImageNet: 7×7 convolution and maxpool before, conv1×1 as shortcut.
+    """
+    basic = len(kernels) == 2
+    h = F.conv2d(images, weights["stem.conv.weight"], stride=1 if basic else 2, padding=1 if basic else 3)
+    if not basic:
+        h = F.max_pool2d(h, kernel_size=3, stride=2, padding=1)
+    tau = iter(taus)
+    for stage, count in enumerate(blocks):
+        for index in range(count):
+            stride = 2 if stage > 0 and index == 0 else 1
+            name = f"stages.{stage}.{index}"
+            shortcut = h
+            if basic and stride == 2:
+                shortcut = torch.cat([h[:, :, ::2, ::2], torch.zeros_like(h[:, :, ::2, ::2])], dim=1)
+            elif not basic and index == 0:
+                shortcut = F.conv2d(h, weights[f"{name}.shortcut.conv.weight"], stride=stride)
+            z = h
+            for number, kernel in enumerate(kernels, start=1):
+                part = f"{name}.branch.conv{number}"
+                step = stride if number == (1 if basic else 2) else 1
+                if norm == "batch":
+                    z = batch_norm(weights, f"{part}.norm", z, train)
+                z = torch.maximum(z, torch.zeros_like(z))
+                if norm == "batch":
+                    z = F.conv2d(z, weights[f"{part}.conv.weight"], stride=step, padding=kernel // 2)
+                else:
+                    z = z + weights[f"{part}.conv.before.bias"]
+                    z = F.conv2d(z, weights[f"{part}.conv.conv.weight"], stride=step, padding=kernel // 2)
+                    z = z + weights[f"{part}.conv.after.bias"]
+            h = shortcut + next(tau) * z
+    if norm == "batch":
+        h = batch_norm(weights, "last.norm", h, train)
+    h = torch.maximum(h, torch.zeros_like(h))
+    return h.mean((2, 3)) @ weights["head.weight"].T + weights["head.bias"]
+
+
 def flow_resnet(
     weights: Mapping[str, Tensor], images: Tensor, layers: int, train: bool, taus: Sequence[Tensor | float]
 ) -> Tensor:

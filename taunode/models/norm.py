@@ -66,6 +66,14 @@ def branch_conv(norm: NormName, channels_in: int, channels_out: int, kernel: int
     return nn.Sequential(OrderedDict(conv=conv, norm=nn.BatchNorm2d(channels_out)))
 
 
+def activated_conv(norm: NormName, channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Module:
+    """The same with normalisation and a ReLU before it, which leave its input as it is; shapes as in `Conv`."""
+    conv = Conv(channels_in, channels_out, kernel, stride)
+    if norm == "none":
+        return nn.Sequential(OrderedDict(relu=nn.ReLU(), conv=BiasedConv(conv)))
+    return nn.Sequential(OrderedDict(norm=nn.BatchNorm2d(channels_in), relu=nn.ReLU(inplace=True), conv=conv))
+
+
 def norm_layer(norm: NormName, channels: int) -> nn.Module:
     """The normalisation of the stem or a shortcut with that many channels; nothing if `norm` is "none"."""
     return nn.Identity() if norm == "none" else nn.BatchNorm2d(channels)

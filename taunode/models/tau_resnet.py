@@ -1,28 +1,37 @@
-"""What every τ-ResNet is: h_l = ReLU(shortcut(h_{l−1}) + τ·F_l(h_{l−1})) in stages, between a stem and a linear map.
+"""What every τ-ResNet is: h_l = a(shortcut(h_{l−1}) + τ·F_l(h_{l−1})) in stages, between a stem and a linear map.
 
 Zhang, Yu, Yi, Chen, Liu, "Convergence Theory of Learning Over-parameterized ResNet: A Full Characterization"
-(arXiv 1903.07120).
+(arXiv 1903.07120), where a is the ReLU. With `residual: pre_activation` a is the identity and so is the skip path: the
+branch begins with normalisation and ReLU, and a last such pair follows the last block (He, Zhang, Ren, Sun, "Identity
+Mappings in Deep Residual Networks", arXiv 1603.05027; the stem and the shortcuts between stages are linear here).
 """
 
+import math
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from taunode.models.block import ResidualBlock
+from taunode.errors import BadInput
+from taunode.models.branch import Residual
 from taunode.models.checkpointing import run_in_segments, segment_bounds
 from taunode.models.network import Chain, Network
+from taunode.models.norm import NormName, norm_layer
 from taunode.models.scale import Scale, scales, shared_tau
 from taunode.models.tau import TauRule
 
-MakeBlock = Callable[[int, int, int, Scale], ResidualBlock]  # channels in, channels out, stride, scale
+MakeBlock = Callable[[int, int, int, Scale], nn.Module]  # channels in, channels out, stride, scale
 
 
 class TauResNet(Network):
     """Maps images (batch, in_channels, height, width) to logits (batch, classes): a member says with which parts.
 
-    stem                  maps images to (batch, width, ·, ·)
+    stem, stem_channels   maps images to (batch, stem_channels, ·, ·)
     stages, channels      number of blocks and output channels of each stage; all but the first begin with a stride of 2
+    block                 makes a block, which is called with what the one before it returned: features, or a tuple
+                          whose first member they are; and with the τ that all blocks share, if they do
+    last                  what follows the blocks
     checkpoint_segments   as in `taunode.models.checkpointing.segment_bounds`
 
     `blocks` is the number of residual blocks. Raises BadInput for a τ that is not finite and for segments out of range.
@@ -31,10 +40,11 @@ class TauResNet(Network):
     def __init__(
         self,
         stem: nn.Module,
-        width: int,
+        stem_channels: int,
         stages: Sequence[int],
         channels: Sequence[int],
         block: MakeBlock,
+        last: nn.Module,
         tau: TauRule,
         classes: int,
         checkpoint_segments: int | Literal["auto"] | None,
@@ -46,20 +56,22 @@ class TauResNet(Network):
         self.stem = stem
         self.stages = nn.Sequential()
         scale = iter(scales(tau, stages, channels))
+        channels_in = stem_channels
         for index, (count, channels_out) in enumerate(zip(stages, channels, strict=True)):
             strides = [1 if index == 0 else 2] + [1] * (count - 1)
             stage = nn.Sequential()
             for stride in strides:
-                stage.append(block(width, channels_out, stride, next(scale)))
-                width = channels_out
+                stage.append(block(channels_in, channels_out, stride, next(scale)))
+                channels_in = channels_out
             self.stages.append(stage)
-        self.head = nn.Linear(width, classes)
+        self.last = last
+        self.head = nn.Linear(channels_in, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         blocks = self.chain().blocks
-        features = run_in_segments(blocks, self.bounds, shared_tau(blocks), self.stem(images))
-        assert isinstance(features, Tensor)  # (batch, channels[-1], ·, ·)
-        logits: Tensor = self.head(features.mean((2, 3)))
+        state = run_in_segments(blocks, self.bounds, shared_tau(blocks), self.stem(images))
+        features = state if isinstance(state, Tensor) else state[0]  # (batch, channels[-1], ·, ·)
+        logits: Tensor = self.head(self.last(features).mean((2, 3)))
         return logits
 
     def chain(self) -> Chain:
@@ -69,3 +81,24 @@ class TauResNet(Network):
     def facts(self) -> dict[str, Any]:
         """Also those of τ (`TauRule.facts`), whose `blocks` is the L that it counts."""
         return super().facts() | self._tau
+
+
+def last_activation(channels: int, norm: NormName, residual: Residual) -> nn.Module:
+    """What follows the last block: with `pre_activation` a normalisation and a ReLU, else nothing."""
+    if residual == "post_activation":
+        return nn.Identity()
+    return nn.Sequential(OrderedDict(norm=norm_layer(norm, channels), relu=nn.ReLU()))
+
+
+def widened(channels: Sequence[int], width: float) -> list[int]:
+    """`width` times these numbers of channels.
+
+    Raises:
+        BadInput: that leaves none, or no whole numbers.
+    """
+    found = [count * width for count in channels]
+    if not (math.isfinite(width) and width > 0 and all(float(count).is_integer() for count in found)):
+        raise BadInput(
+            f"arch.width must be above 0 and make {', '.join(map(str, channels))} channels whole numbers, got {width:g}"
+        )
+    return [int(count) for count in found]
