@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from taunode.training.schedule import Initialisation, Schedule
 
 
-PARTS = frozenset({"tau", "solver", "embedding"})  # groups that some networks are built from; null for the others
-COMPLETED = ("tau",)  # those whose classes resolve `auto` and the like; their modules import no torch
+PARTS = frozenset({"tau", "init", "solver", "embedding"})  # groups of which some networks are built; else null
+COMPLETED = ("tau", "init")  # those whose classes resolve `auto` and the like; their modules import no torch
 
 
 @functools.cache

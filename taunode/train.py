@@ -37,6 +37,7 @@ def help_text() -> str:
     groups = [
         "arch",
         "tau",
+        "init",
         "embedding",
         "solver",
         "dataset",

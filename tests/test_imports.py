@@ -63,6 +63,7 @@ LIGHT = (
     "errors",
     "orphan",
     "build",
+    "models.init",
     "models.tau",
     "data.sets",
     "data.imagenet",

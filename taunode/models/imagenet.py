@@ -14,6 +14,7 @@ from torch import nn
 from taunode.errors import BadInput
 from taunode.models.block import ResidualBlock
 from taunode.models.branch import BottleneckBranch, Residual
+from taunode.models.init import Init
 from taunode.models.norm import Conv, NormName, norm_layer
 from taunode.models.scale import Scale
 from taunode.models.shortcut import ProjectedShortcut
@@ -35,9 +36,11 @@ class ImageNetResNet(TauResNet):
     checkpoint_segments   into how many segments of blocks memory is divided; "auto", None: one
     width                 multiplies the numbers of channels, which must stay whole
     residual              "post_activation" as in the paper, or "pre_activation": the identity as skip path
+    init                  changes the weights that were drawn; None: as in the paper
 
     `blocks` is the number of residual blocks: 16, 33 or 50. Weights are drawn from torch's global generator. Raises
-    BadInput for another depth or width, images under 32×32 pixels, a τ that is not finite, and segments out of range.
+    BadInput for another depth or width, images under 32×32 pixels, a τ that is not finite, segments out of range, and
+    an `init` that does not fit.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class ImageNetResNet(TauResNet):
         checkpoint_segments: int | Literal["auto"] | None = "auto",
         width: float = 1.0,
         residual: Literal["post_activation", "pre_activation"] = "post_activation",
+        init: Init | None = None,
     ) -> None:
         if depth not in STAGES:
             raise BadInput(f"arch.depth must be one of {', '.join(map(str, STAGES))}, got {depth}")
@@ -70,6 +74,7 @@ class ImageNetResNet(TauResNet):
             tau=tau,
             classes=classes,
             checkpoint_segments=checkpoint_segments,
+            init=init,
         )
 
 

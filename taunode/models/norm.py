@@ -41,6 +41,9 @@ class ScalarBias(nn.Module):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(()))
 
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias
+
 
 class BiasedConv(nn.Module):
     """conv(x + before) + after with scalar biases; the padding is zero, not `before`."""

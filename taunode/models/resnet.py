@@ -13,6 +13,7 @@ from torch import nn
 from taunode.models import cifar
 from taunode.models.block import ResidualBlock
 from taunode.models.branch import BasicBranch, Residual
+from taunode.models.init import Init
 from taunode.models.norm import NormName
 from taunode.models.scale import Scale
 from taunode.models.shortcut import PaddedShortcut
@@ -29,9 +30,11 @@ class CifarResNet(TauResNet):
     checkpoint_segments   into how many segments of blocks memory is divided; "auto": many above 200 blocks; None: one
     width                 multiplies the numbers of channels, which must stay whole
     residual              "post_activation" as in the paper, or "pre_activation": the identity as skip path
+    init                  changes the weights that were drawn; None: as in the paper
 
     `blocks` is the number of residual blocks, 3n. Weights are drawn from torch's global generator. Raises BadInput for
-    another depth or width, images under 4×4 pixels, a τ that is not finite, and segments out of range.
+    another depth or width, images under 4×4 pixels, a τ that is not finite, segments out of range, and an `init`
+    that does not fit.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class CifarResNet(TauResNet):
         checkpoint_segments: int | Literal["auto"] | None = "auto",
         width: float = 1.0,
         residual: Literal["post_activation", "pre_activation"] = "post_activation",
+        init: Init | None = None,
     ) -> None:
         cifar.check_image_size(image_size)
         stages, channels = cifar.stages(depth), widened(cifar.CHANNELS, width)
@@ -58,6 +62,7 @@ class CifarResNet(TauResNet):
             tau=tau,
             classes=classes,
             checkpoint_segments=checkpoint_segments,
+            init=init,
         )
 
 

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from taunode.errors import BadInput
 from taunode.models.branch import Residual
 from taunode.models.checkpointing import run_in_segments, segment_bounds
+from taunode.models.init import Init
 from taunode.models.network import Chain, Network
-from taunode.models.norm import NormName, norm_layer
+from taunode.models.norm import NormName, ScalarBias, norm_layer
 from taunode.models.scale import Scale, scales, shared_tau
 from taunode.models.tau import TauRule
 
@@ -32,9 +33,11 @@ class TauResNet(Network):
     block                 makes a block, which is called with what the one before it returned: features, or a tuple
                           whose first member they are; and with the τ that all blocks share, if they do
     last                  what follows the blocks
+    init                  changes the weights that were drawn; None leaves them
     checkpoint_segments   as in `taunode.models.checkpointing.segment_bounds`
 
-    `blocks` is the number of residual blocks. Raises BadInput for a τ that is not finite and for segments out of range.
+    `blocks` is the number of residual blocks. Raises BadInput for a τ that is not finite, segments out of range, and an
+    `init` that does not fit.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class TauResNet(Network):
         tau: TauRule,
         classes: int,
         checkpoint_segments: int | Literal["auto"] | None,
+        init: Init | None,
     ) -> None:
         super().__init__()
         self.blocks = sum(stages)
@@ -64,8 +68,10 @@ class TauResNet(Network):
                 stage.append(block(channels_in, channels_out, stride, next(scale)))
                 channels_in = channels_out
             self.stages.append(stage)
-        self.last = last
+        self.last = nn.Sequential(last, ScalarBias()) if init is not None and init.biases else last
         self.head = nn.Linear(channels_in, classes)
+        if init is not None:
+            init.apply(self.chain(), tau)
 
     def forward(self, images: Tensor) -> Tensor:
         blocks = self.chain().blocks

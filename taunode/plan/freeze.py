@@ -19,7 +19,7 @@ from taunode.runs.runtime import Runtime
 from taunode.runs.signature import flatten
 from taunode.training.schedule import Initialisation, Schedule
 
-GROUPS = ("arch", "tau", "dataset", "schedule", "embedding", "solver")
+GROUPS = ("arch", "tau", "init", "dataset", "schedule", "embedding", "solver")
 KEYS = (*GROUPS, "seed", "precision")
 
 
@@ -75,6 +75,8 @@ class Freezer:
             if not isinstance(frozen[group], dict):
                 raise BadInput(f"{group} must be one of its options, got {frozen[group]!r}")
         build.complete(frozen)
+        if frozen["init"] is None:  # a group that older runs do not have
+            del frozen["init"]
         if frozen["embedding"] is not None and frozen["embedding"].get("weights") is not None:
             frozen["embedding"] |= self._weights_facts(str(frozen["embedding"]["weights"]))
         frozen["dataset"] |= self._data_facts(json.dumps(frozen["dataset"]), runtime.data_root, runtime.cache_dir)
@@ -104,7 +106,7 @@ class Freezer:
         """
         schedule = self._schedules(json.dumps(frozen["schedule"]))
         shape = {key: frozen["dataset"][key] for key in ("channels", "image_size", "classes")}
-        parts = {key: frozen[key] for key in ("arch", *build.PARTS)}
+        parts = {key: frozen.get(key) for key in ("arch", *build.PARTS)}
         nodes = json.dumps({**parts, "dataset": shape}, sort_keys=True)
         facts = self._network_facts(nodes)
         if isinstance(schedule, Initialisation) and "blocks" not in facts:

@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 CONF = Path(__file__).parents[2] / "conf"
-FILES = sorted([*CONF.glob("arch/resnet*.yaml"), *CONF.glob("tau/*.yaml")])
+FILES = sorted(path for group in ("arch", "tau", "init", "solver") for path in CONF.glob(f"{group}/*.yaml"))
 TAU = {"scale": 1.0, "blocks": "total", "learn": "auto", "lr_factor": 0.1}
 
 
@@ -78,3 +78,11 @@ def test_a_file_starts_with_its_line_of_help(path):
     assert first.startswith("# ")
     assert len(first) <= 110
     assert isinstance(yaml.safe_load(rest), dict)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "values"),
+    [("he", "He", {}), ("zero_last", "ZeroLast", {}), ("fixup", "Fixup", {}), ("smooth", "Smooth", {"length": 0.1})],
+)
+def test_a_named_initialisation_is_that_class(name, target, values):
+    assert composed(f"+init={name}") == {"init": {"_target_": f"taunode.models.init.{target}"} | values}
