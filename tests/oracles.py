@@ -166,6 +166,49 @@ def preactivation_resnet(
     return h.mean((2, 3)) @ weights["head.weight"].T + weights["head.bias"]
 
 
+def momentum_resnet(
+    weights: Mapping[str, Tensor], images: Tensor, n: int, taus: Sequence[float], gamma: float, norm: str, train: bool
+) -> Tensor:
+    """Logits of the momentum ResNet of depth 6n+2 (arXiv 2102.07870) on blocks with an identity skip path.
+
+    In every stage the first block is h_l = shortcut(h_{l−1}) + τ·F_l(h_{l−1}), v_l = 0 or F_0(h_l); in the others
+    v_l = γ·v_{l−1} + (1 − γ)·τ·F_l(h_{l−1}), h_l = h_{l−1} + v_l.
+    """
+
+    def branch(name: str, z: Tensor, stride: int = 1) -> Tensor:
+        for part, step in ((f"{name}.conv1", stride), (f"{name}.conv2", 1)):
+            if norm == "batch":
+                z = batch_norm(weights, f"{part}.norm", z, train)
+            z = torch.maximum(z, torch.zeros_like(z))
+            if norm == "batch":
+                z = F.conv2d(z, weights[f"{part}.conv.weight"], stride=step, padding=1)
+            else:
+                z = z + weights[f"{part}.conv.before.bias"]
+                z = F.conv2d(z, weights[f"{part}.conv.conv.weight"], stride=step, padding=1)
+                z = z + weights[f"{part}.conv.after.bias"]
+        return z
+
+    h = F.conv2d(images, weights["stem.conv.weight"], padding=1)
+    v = torch.zeros_like(h)
+    for block in range(3 * n):
+        stage, index = divmod(block, n)
+        name = f"stages.{stage}.{index}"
+        f = taus[block] * branch(f"{name}.branch", h, stride=2 if stage > 0 and index == 0 else 1)
+        if index > 0:
+            v = gamma * v + (1 - gamma) * f
+            h = h + v
+            continue
+        if stage > 0:
+            h = torch.cat([h[:, :, ::2, ::2], torch.zeros_like(h[:, :, ::2, ::2])], dim=1)
+        h = h + f
+        learned = any(key.startswith(f"{name}.velocity") for key in weights)
+        v = branch(f"{name}.velocity", h) if learned else torch.zeros_like(h)
+    if norm == "batch":
+        h = batch_norm(weights, "last.norm", h, train)
+    h = torch.maximum(h, torch.zeros_like(h))
+    return h.mean((2, 3)) @ weights["head.weight"].T + weights["head.bias"]
+
+
 def flow_resnet(
     weights: Mapping[str, Tensor], images: Tensor, layers: int, train: bool, taus: Sequence[Tensor | float]
 ) -> Tensor:

@@ -19,7 +19,7 @@ from taunode.models.norm import Conv, NormName, norm_layer
 from taunode.models.scale import Scale
 from taunode.models.shortcut import ProjectedShortcut
 from taunode.models.tau import TauRule
-from taunode.models.tau_resnet import TauResNet, last_activation, widened
+from taunode.models.tau_resnet import Place, TauResNet, last_activation, widened
 
 STAGES = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # depth: blocks a stage
 STEM_CHANNELS = 64
@@ -86,14 +86,13 @@ def _stem(in_channels: int, channels: int, norm: NormName, residual: Residual) -
     return nn.Sequential(layers)
 
 
-def bottleneck_block(
-    norm: NormName, residual: Residual, channels_in: int, channels_out: int, stride: int, scale: Scale
-) -> ResidualBlock:
+def bottleneck_block(norm: NormName, residual: Residual, place: Place, scale: Scale) -> ResidualBlock:
     """A residual block of 1×1, 3×3 and 1×1 convolutions; where the shape changes, the skip path is a 1×1 convolution.
 
     With `post_activation` that is normalised. With `pre_activation` it is linear in what the block gets, while in He et
     al. it is in what the branch's first ReLU gives.
     """
+    channels_in, channels_out, stride, _ = place
     branch = BottleneckBranch(channels_in, channels_out, stride, norm, residual)
     post = residual == "post_activation"
     shortcut: nn.Module = nn.Identity()

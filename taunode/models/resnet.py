@@ -18,7 +18,7 @@ from taunode.models.norm import NormName
 from taunode.models.scale import Scale
 from taunode.models.shortcut import PaddedShortcut
 from taunode.models.tau import TauRule
-from taunode.models.tau_resnet import TauResNet, last_activation, widened
+from taunode.models.tau_resnet import Place, TauResNet, last_activation, widened
 
 
 class CifarResNet(TauResNet):
@@ -66,14 +66,13 @@ class CifarResNet(TauResNet):
         )
 
 
-def basic_block(
-    norm: NormName, residual: Residual, channels_in: int, channels_out: int, stride: int, scale: Scale
-) -> ResidualBlock:
+def basic_block(norm: NormName, residual: Residual, place: Place, scale: Scale) -> ResidualBlock:
     """A residual block of two 3×3 convolutions.
 
     Between stages the skip path keeps every second pixel and pads with zero channels; with `post_activation` it is
     normalised there.
     """
+    channels_in, channels_out, stride, _ = place
     branch = BasicBranch(channels_in, channels_out, stride, norm, residual)
     post = residual == "post_activation"
     shortcut: nn.Module = nn.Identity()

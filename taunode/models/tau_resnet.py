@@ -9,7 +9,7 @@ Mappings in Deep Residual Networks", arXiv 1603.05027; the stem and the shortcut
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 
@@ -22,7 +22,17 @@ from taunode.models.norm import NormName, ScalarBias, norm_layer
 from taunode.models.scale import Scale, scales, shared_tau
 from taunode.models.tau import TauRule
 
-MakeBlock = Callable[[int, int, int, Scale], nn.Module]  # channels in, channels out, stride, scale
+
+class Place(NamedTuple):
+    """What a block needs to know of where it is; `first`: of its stage."""
+
+    channels_in: int
+    channels_out: int
+    stride: int
+    first: bool
+
+
+MakeBlock = Callable[[Place, Scale], nn.Module]
 
 
 class TauResNet(Network):
@@ -31,7 +41,8 @@ class TauResNet(Network):
     stem, stem_channels   maps images to (batch, stem_channels, ·, ·)
     stages, channels      number of blocks and output channels of each stage; all but the first begin with a stride of 2
     block                 makes a block, which is called with what the one before it returned: features, or a tuple
-                          whose first member they are; and with the τ that all blocks share, if they do
+                          whose first member they are; and with the τ that all blocks share, if they do; it maps
+                          features (batch, channels_in, H, W) to (batch, channels_out, ⌈H/stride⌉, ⌈W/stride⌉)
     last                  what follows the blocks
     init                  changes the weights that were drawn; None leaves them
     checkpoint_segments   as in `taunode.models.checkpointing.segment_bounds`
@@ -60,16 +71,12 @@ class TauResNet(Network):
         self.stem = stem
         self.stages = nn.Sequential()
         scale = iter(scales(tau, stages, channels))
-        channels_in = stem_channels
         for index, (count, channels_out) in enumerate(zip(stages, channels, strict=True)):
-            strides = [1 if index == 0 else 2] + [1] * (count - 1)
-            stage = nn.Sequential()
-            for stride in strides:
-                stage.append(block(channels_in, channels_out, stride, next(scale)))
-                channels_in = channels_out
-            self.stages.append(stage)
+            first = Place(channels[index - 1] if index else stem_channels, channels_out, 2 if index else 1, True)
+            places = [first, *[Place(channels_out, channels_out, 1, False)] * (count - 1)]
+            self.stages.append(nn.Sequential(*(block(place, next(scale)) for place in places)))
         self.last = nn.Sequential(last, ScalarBias()) if init is not None and init.biases else last
-        self.head = nn.Linear(channels_in, classes)
+        self.head = nn.Linear(channels[-1], classes)
         if init is not None:
             init.apply(self.chain(), tau)
 
