@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 PARTS = frozenset({"tau", "init", "solver", "embedding"})  # groups of which some networks are built; else null
-COMPLETED = ("tau", "init")  # those whose classes resolve `auto` and the like; their modules import no torch
+COMPLETED = ("tau", "init", "solver")  # those whose classes resolve `auto` and the like; their modules import no torch
 
 
 @functools.cache

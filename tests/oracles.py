@@ -265,7 +265,7 @@ def shl_field(weights: Mapping[str, Tensor], layers: int, t: float, z: Tensor) -
 
 
 def fixed_steps(field: Callable[[float, Tensor], Tensor], z: Tensor, layers: int, method: str) -> Tensor:
-    """z(1) by `layers` steps of Euler, the midpoint rule, or the classical 3/8 rule (Kutta, 1901)."""
+    """z(1) by `layers` steps of Euler, midpoint, Heun, Ralston (1962), Heun's third order, and Kutta's two of 1901."""
     h = 1 / layers
     for step in range(layers):
         t = step / layers
@@ -273,6 +273,22 @@ def fixed_steps(field: Callable[[float, Tensor], Tensor], z: Tensor, layers: int
             z = z + h * field(t, z)
         elif method == "midpoint":
             z = z + h * field(t + h / 2, z + h / 2 * field(t, z))
+        elif method == "heun":
+            k1 = field(t, z)
+            z = z + h / 2 * (k1 + field(t + h, z + h * k1))
+        elif method == "ralston":
+            k1 = field(t, z)
+            z = z + h / 4 * (k1 + 3 * field(t + 2 * h / 3, z + 2 * h / 3 * k1))
+        elif method == "heun3":
+            k1 = field(t, z)
+            k2 = field(t + h / 3, z + h / 3 * k1)
+            z = z + h / 4 * (k1 + 3 * field(t + 2 * h / 3, z + 2 * h / 3 * k2))
+        elif method == "rk4_classical":
+            k1 = field(t, z)
+            k2 = field(t + h / 2, z + h / 2 * k1)
+            k3 = field(t + h / 2, z + h / 2 * k2)
+            k4 = field(t + h, z + h * k3)
+            z = z + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
         else:
             k1 = field(t, z)
             k2 = field(t + h / 3, z + h * k1 / 3)

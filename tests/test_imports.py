@@ -64,6 +64,7 @@ LIGHT = (
     "orphan",
     "build",
     "models.init",
+    "models.solver",
     "models.tau",
     "data.sets",
     "data.imagenet",

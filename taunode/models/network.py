@@ -56,6 +56,13 @@ class Network(nn.Module):
         """More columns of metrics.csv: means over the training passes since this was last asked."""
         return {}
 
+    def metrics_state(self) -> Any:
+        """What `extra_metrics` needs to go on as if nothing had happened, kept in checkpoints; plain values."""
+        return None
+
+    def load_metrics_state(self, state: Any) -> None:
+        """Take up what `metrics_state` gave."""
+
     def facts(self) -> dict[str, Any]:
         """What tables say of a network before it is trained: `blocks`, `parameters`, `trainable_parameters`, more."""
         sizes = [(parameter.numel(), parameter.requires_grad) for parameter in self.parameters()]

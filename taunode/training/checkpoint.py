@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, ClassVar, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from taunode.models.network import Network
 from taunode.training.metrics import Means
 
 
@@ -43,7 +44,7 @@ class Training:
         best, best_weights: the row of the best epoch, and its weights on the CPU.
     """
 
-    model: nn.Module
+    model: Network
     optimizer: torch.optim.Optimizer
     loader: Loader
     means: Means
@@ -74,6 +75,7 @@ class Training:
         state: dict[str, Any] = {name: getattr(self, name) for name in self.plain}
         for name in self.parts:
             state[name] = getattr(self, name).state_dict()
+        state["metrics_state"] = self.model.metrics_state()
         state["generator"] = torch.get_rng_state()
         if torch.cuda.is_initialized():
             state["cuda_generator"] = torch.cuda.get_rng_state()
@@ -84,6 +86,8 @@ class Training:
             setattr(self, name, state[name])
         for name in self.parts:
             getattr(self, name).load_state_dict(state[name])
+        if state.get("metrics_state") is not None:
+            self.model.load_metrics_state(state["metrics_state"])
         torch.set_rng_state(state["generator"])
         if torch.cuda.is_initialized() and "cuda_generator" in state:
             torch.cuda.set_rng_state(state["cuda_generator"])

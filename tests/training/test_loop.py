@@ -174,6 +174,20 @@ def test_stopped_anywhere_and_continued_it_is_the_same_bit_by_bit(arch: str, nor
             assert all(torch.equal(value, continued.kept[kind][name]) for name, value in weights.items())
 
 
+@pytest.mark.parametrize("solver", ["adaptive_heun", "midpoint"])
+def test_the_evaluations_of_an_ode_net_are_counted_across_a_stop(solver: str) -> None:
+    shape = ["arch.layers=2", "arch.channels=4", "arch.hidden_channels=4", "arch.zero_init=false"]
+    built = build_model(compose(["arch=rkhs_node", f"solver={solver}", *shape, "dataset=synthetic"]))
+    schedule, whole, stopped, continued = steps(epochs=1, lr=5.0, milestones=[]), Memory(), Memory(), Memory()
+    train(copy.deepcopy(built), *images(), schedule, whole)
+    assert whole.metrics[0]["nfe_forward"] >= 4
+    with pytest.raises(Stopped):
+        train(copy.deepcopy(built), *images(), schedule, stopped, stop=stop_after(2))
+    train(copy.deepcopy(built), *images(), schedule, continued, checkpoint=stopped.newest())
+    assert continued.metrics == whole.metrics
+    assert not [name for name in whole.kept["model"] if "extra_state" in name]
+
+
 def test_a_learned_tau_has_a_column_and_moves() -> None:
     files = Memory()
     train(resnet("none"), *images(), steps(lr=0.05), files)
