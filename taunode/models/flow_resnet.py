@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from taunode.errors import BadInput
 from taunode.models.block import ResidualBlock
 from taunode.models.branch import FlowBranch, RandomFeatures
-from taunode.models.network import Chain, Network
+from taunode.models.network import Network
+from taunode.models.parts import Chain
 from taunode.models.scale import Scale, scales, shared_tau
 from taunode.models.shortcut import ProjectedShortcut
 from taunode.models.tau import PowerLaw, TauRule

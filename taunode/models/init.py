@@ -20,7 +20,7 @@ from taunode.models.tau import TauRule
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from taunode.models.network import Chain
+    from taunode.models.parts import Chain
 
 
 class Init(ABC):

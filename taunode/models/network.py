@@ -2,23 +2,12 @@
 
 from collections import defaultdict
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import nn
 
+from taunode.models.parts import Chain, Part
 from taunode.models.scale import LearnedScale
-
-
-class Chain(NamedTuple):
-    """The parts of a network of blocks one after another, in the order in which they are used.
-
-    The stem's parameters begin with those that see the images; each block gives a tensor, or a tuple whose first
-    member are the features; the head gives the logits.
-    """
-
-    stem: nn.Module
-    blocks: list[nn.Module]
-    head: nn.Module
 
 
 class Network(nn.Module):
@@ -51,6 +40,11 @@ class Network(nn.Module):
     def chain(self) -> Chain | None:
         """Stem, residual blocks and head, for `schedule=initialisation` and `runtime.probes`; None: it has none."""
         return None
+
+    def parts(self) -> list[Part]:
+        """What probes look at, in order: the chain's stem, blocks and head, or the network's direct children."""
+        chain = self.chain()
+        return [Part.of_module("layer", child) for child in self.children()] if chain is None else chain.parts()
 
     def extra_metrics(self) -> dict[str, float]:
         """More columns of metrics.csv: means over the training passes since this was last asked."""

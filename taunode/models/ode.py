@@ -7,14 +7,17 @@ start, so the flow starts as the identity. Euler with N steps is a ResNet of N b
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from taunode.models.embedding import Embedding
 from taunode.models.interpolation import Exact, Interpolation, Original
 from taunode.models.network import Network
+from taunode.models.parts import Note, Part
 from taunode.models.solver import Solver
 from taunode.models.vector_field import RkhsField, ShlField, VectorField
 
@@ -77,6 +80,21 @@ class OdeNet(Network, ABC):
     def load_embedding(self, tensors: Mapping[str, Tensor]) -> None:
         """Take a trained embedding; raises BadInput where it does not fit (`EmbeddingPair.load`)."""
         self.embedding.load(tensors)
+
+    def parts(self) -> list[Part]:
+        """The embedding's two, and between them the knots with their weights, seen where the solver meets them."""
+        lists = (each.parameters() for each in self.field.children())  # each with a weight a knot
+        knots = [Part("knot", list(own), partial(self._watch, k)) for k, own in enumerate(zip(*lists, strict=True))]
+        return [Part.of_module("stem", self.embedding.input), *knots, Part.of_module("head", self.embedding.output)]
+
+    def _watch(self, knot: int, note: Note) -> list[RemovableHandle]:
+        def seen(_: nn.Module, inputs: tuple[float | Tensor, Tensor], velocity: Tensor) -> None:
+            t, z = inputs
+            if self.field.interpolation.at(t) == ((knot, 1.0),):
+                note("features", z)
+                note("branch", velocity.detach() / self.layers)
+
+        return [self.field.register_forward_hook(seen)]
 
     def facts(self) -> dict[str, Any]:
         """Also `layers`; `parameters` has those of the embedding."""

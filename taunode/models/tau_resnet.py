@@ -17,8 +17,9 @@ from taunode.errors import BadInput
 from taunode.models.branch import Residual
 from taunode.models.checkpointing import run_in_segments, segment_bounds
 from taunode.models.init import Init
-from taunode.models.network import Chain, Network
+from taunode.models.network import Network
 from taunode.models.norm import NormName, ScalarBias, norm_layer
+from taunode.models.parts import Chain
 from taunode.models.scale import Scale, scales, shared_tau
 from taunode.models.tau import TauRule
 

@@ -22,6 +22,8 @@ KERNEL = 3
 class VectorField(nn.Module, ABC):
     """A map of time t, a number or of shape (), and state z (batch, channels, height, width) to dz/dt of z's shape."""
 
+    interpolation: Interpolation
+
     @abstractmethod
     def forward(self, t: float | Tensor, z: Tensor) -> Tensor: ...
 
