@@ -20,7 +20,7 @@ from multirun_analysis.epochs import read_epochs
 from multirun_analysis.hydra_run import HydraRun, find
 from multirun_analysis.labels import in_order_of_tau
 from multirun_analysis.our_run import OurRun
-from taunode.errors import BadInput
+from taunode.errors import BadInput, plain
 from taunode.runs.directory import RunDirectory, SweepDirectory, runs_of
 from taunode.runs.state import State
 from taunode.runs.where import Where
@@ -134,11 +134,13 @@ def load(*sweep_dirs: Path | str, where: str | None = None) -> Sweep:
                 continue
             config, rest = found
             # In a row our own words win: `tau` is the label, also where the configuration's group tau is null.
-            rows.append({"run": run.name, "path": run.path, "sweep": str(path)} | config | rest)
+            own = {"run": run.name, "path": run.path, "sweep": str(path)}
+            rows.append(own | config | rest | own)
             shapes[tuple(config), tuple(rest)] = None
     if condition is not None:
         rows = _select(rows, condition)
     keys = dict.fromkeys(key for config_keys, rest_keys in shapes for key in config_keys if key not in rest_keys)
+    keys = {key: None for key in keys if key not in ("run", "path", "sweep")}
     return Sweep(paths, _table(rows, list(keys)), _broken(broken), sources)
 
 
@@ -161,11 +163,21 @@ def _runs(path: Path, prefix: str) -> list[Run]:
 
 def _read(run: Run) -> tuple[tuple[dict[str, Any], dict[str, Any]] | str, bool]:
     """Configuration and the rest, or the reason why there are none; and whether that holds until a file changes."""
+    if not _is_utf8(run.path):  # no column of a table could hold it
+        return "its name is not UTF-8", False
     try:
         config, rest, settled = run.read()
     except UNREADABLE as error:
         return _reason(error), False
     return (config, rest), settled
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _reason(error: Exception) -> str:
@@ -228,4 +240,4 @@ def _frozen(value: Any) -> Any:
 
 
 def _broken(rows: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=["run", "reason"], dtype="str")
+    return pd.DataFrame([(plain(run), plain(reason)) for run, reason in rows], columns=["run", "reason"], dtype="str")

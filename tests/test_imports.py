@@ -13,15 +13,17 @@ from cli import environment
 
 ROOT = Path(__file__).parents[1]
 
-# What a part may import of this package; a part may always import itself and taunode.errors.
+# What a part may import of this package; a part may always import itself, taunode.errors and taunode.paths.
 BELOW: dict[str, tuple[str, ...]] = {
     "taunode.errors": (),
+    "taunode.paths": (),
     "taunode.orphan": (),
-    "taunode.models": (),
-    "taunode.data": ("taunode.orphan",),
-    "taunode.training": ("taunode.models", "taunode.data"),
+    "taunode.absent": (),
+    "taunode.models": ("taunode.absent",),
+    "taunode.data": ("taunode.orphan", "taunode.absent"),
+    "taunode.training": ("taunode.models", "taunode.data", "taunode.absent"),
     "taunode.build": ("taunode.models", "taunode.data", "taunode.training"),
-    "taunode.runs": ("taunode.build", "taunode.training.checkpoint"),
+    "taunode.runs": ("taunode.build", "taunode.training.checkpoint", "taunode.absent"),
     "taunode.work": (
         "taunode.runs",
         "taunode.build",
@@ -33,7 +35,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "taunode.cluster": ("taunode.runs", "taunode.build"),
     "taunode.cluster.task": ("taunode.cluster", "taunode.work", "taunode.runs"),
     "taunode.plan": ("taunode.runs", "taunode.build", "taunode.training", "taunode.models"),
-    "taunode.show": ("taunode.plan", "taunode.cluster", "taunode.runs"),
+    "taunode.show": ("taunode.plan", "taunode.cluster", "taunode.runs", "taunode.build"),
     "taunode.command": (
         "taunode.show",
         "taunode.plan",
@@ -45,7 +47,7 @@ BELOW: dict[str, tuple[str, ...]] = {
         "taunode.data",
     ),
     "taunode.launch": ("taunode.cluster.task",),
-    "taunode.api": ("taunode.command", "taunode.plan", "taunode.runs", "taunode.build"),
+    "taunode.api": ("taunode.command", "taunode.plan", "taunode.work", "taunode.runs", "taunode.build"),
     "taunode.train": ("taunode.command",),
     "taunode": ("taunode.api",),
     "multirun_analysis": (
@@ -61,7 +63,9 @@ BELOW: dict[str, tuple[str, ...]] = {
 HYDRA = ("taunode.plan", "taunode.show", "taunode.command", "taunode.train", "taunode.api")
 LIGHT = (
     "errors",
+    "paths",
     "orphan",
+    "absent",
     "build",
     "models.init",
     "models.solver",
@@ -105,7 +109,7 @@ def part_of(module: str) -> str:
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_point_down(module):
     own = part_of(module)
-    allowed = (own, "taunode.errors", *BELOW[own])
+    allowed = (own, "taunode.errors", "taunode.paths", *BELOW[own])
     ours = {name for name in imported(MODULES[module]) if name.split(".")[0] in ("taunode", "multirun_analysis")}
     wrong = {name for name in ours if not any(within(name, part) for part in allowed)}
     assert not wrong, f"{module} may import {', '.join(allowed)}"

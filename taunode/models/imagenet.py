@@ -7,10 +7,11 @@ channels) with τ on every branch, τ = 2/√L with L the blocks of the largest 
 
 from collections import OrderedDict
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import nn
 
+from taunode.absent import Absent
 from taunode.errors import BadInput
 from taunode.models.block import ResidualBlock
 from taunode.models.branch import BottleneckBranch, Residual
@@ -52,8 +53,8 @@ class ImageNetResNet(TauResNet):
         image_size: int,
         classes: int,
         checkpoint_segments: int | Literal["auto"] | None = "auto",
-        width: float = 1.0,
-        residual: Literal["post_activation", "pre_activation"] = "post_activation",
+        width: Annotated[float, Absent(1.0)] = 1.0,
+        residual: Annotated[Residual, Absent("post_activation")] = "post_activation",
         init: Init | None = None,
     ) -> None:
         if depth not in STAGES:
@@ -69,6 +70,7 @@ class ImageNetResNet(TauResNet):
             stem_channels=stem_channels,
             stages=STAGES[depth],
             channels=channels,
+            width=width,
             block=partial(bottleneck_block, norm, residual),
             last=last_activation(channels[-1], norm, residual),
             tau=tau,

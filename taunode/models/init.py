@@ -3,16 +3,17 @@
 The networks' own rule is He's, N(0, 2/(k²·C_out)) for τ-ResNets. The others: the last layer of every branch at zero
 (Goyal et al., "Accurate, Large Minibatch SGD", arXiv 1706.02677, section 5.1); Fixup (Zhang, Dauphin, Ma, arXiv
 1901.09321); and weights that are smooth in depth (Marion, Fermanian, Biau, Vert, "Scaling ResNets in the Large-depth
-Regime", arXiv 2206.06929), which move the threshold of τ = L^−β from β = 1/2 to β = 1. No torch where it is not used:
-freezing a configuration asks these classes.
+Regime", arXiv 2206.06929), which move the threshold of τ = L^−β from β = 1/2 to β = 1. A parametrization comes after
+them: it multiplies weights by what their role has in this width. No torch where it is not used: freezing a
+configuration asks these classes.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from taunode.errors import BadInput
 from taunode.models.tau import TauRule
@@ -26,12 +27,8 @@ if TYPE_CHECKING:
 class Init(ABC):
     """Changes the weights of a chain of residual blocks, each of which has a `branch`, as they were drawn."""
 
-    biases = False  # whether the network gets a scalar bias before its head
-
-    @classmethod
-    def completed(cls, values: Mapping[str, Any], arch: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The configured values with nothing left open; None for what a network does by itself."""
-        return dict(values)
+    biases: ClassVar[bool] = False  # whether the network gets a scalar bias before its head
+    depthwise: ClassVar[bool] = False  # whether it says how weights follow the number of blocks
 
     @abstractmethod
     def apply(self, chain: "Chain", tau: TauRule) -> None:
@@ -40,18 +37,6 @@ class Init(ABC):
         Raises:
             BadInput: this is not for such blocks, or not for such a τ.
         """
-
-
-@final
-class He(Init):
-    """As the network is drawn by itself, which is the same run as no `init` at all."""
-
-    @classmethod
-    def completed(cls, values: Mapping[str, Any], arch: Mapping[str, Any]) -> None:
-        return None
-
-    def apply(self, chain: "Chain", tau: TauRule) -> None:
-        """Nothing."""
 
 
 @final
@@ -74,6 +59,7 @@ class Fixup(Init):
     """
 
     biases = True
+    depthwise = True
 
     def apply(self, chain: "Chain", tau: TauRule) -> None:
         import torch
@@ -99,6 +85,8 @@ class Smooth(Init):
     Blocks whose weights have the same shape are one process, the rest stay independent. Every weight keeps its own
     distribution. A length below the distance of two blocks, 1/L, leaves them nearly independent.
     """
+
+    depthwise = True
 
     length: float
 

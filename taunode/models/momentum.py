@@ -107,6 +107,7 @@ class MomentumResNet(TauResNet):
             stem_channels=channels[0],
             stages=stages,
             channels=channels,
+            width=width,
             block=partial(_block, norm, gamma, initial_velocity == "learned"),
             last=last_activation(channels[-1], norm, "pre_activation"),
             tau=tau,

@@ -6,10 +6,11 @@ and 64 channels) with τ on every branch, with batch normalisation or without.
 """
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 from torch import nn
 
+from taunode.absent import Absent
 from taunode.models import cifar
 from taunode.models.block import ResidualBlock
 from taunode.models.branch import BasicBranch, Residual
@@ -35,7 +36,12 @@ class CifarResNet(TauResNet):
     `blocks` is the number of residual blocks, 3n. Weights are drawn from torch's global generator. Raises BadInput for
     another depth or width, images under 4×4 pixels, a τ that is not finite, segments out of range, and an `init`
     that does not fit.
+
+    A subclass names its own kind of block as `block_type`: its `forward` may return a tuple that begins with the
+    features, and gets what the block before it returned.
     """
+
+    block_type: ClassVar[type[ResidualBlock]] = ResidualBlock
 
     def __init__(
         self,
@@ -46,8 +52,8 @@ class CifarResNet(TauResNet):
         image_size: int,
         classes: int,
         checkpoint_segments: int | Literal["auto"] | None = "auto",
-        width: float = 1.0,
-        residual: Literal["post_activation", "pre_activation"] = "post_activation",
+        width: Annotated[float, Absent(1.0)] = 1.0,
+        residual: Annotated[Residual, Absent("post_activation")] = "post_activation",
         init: Init | None = None,
     ) -> None:
         cifar.check_image_size(image_size)
@@ -57,7 +63,8 @@ class CifarResNet(TauResNet):
             stem_channels=channels[0],
             stages=stages,
             channels=channels,
-            block=partial(basic_block, norm, residual),
+            width=width,
+            block=partial(basic_block, norm, residual, block_type=type(self).block_type),
             last=last_activation(channels[-1], norm, residual),
             tau=tau,
             classes=classes,
@@ -66,7 +73,9 @@ class CifarResNet(TauResNet):
         )
 
 
-def basic_block(norm: NormName, residual: Residual, place: Place, scale: Scale) -> ResidualBlock:
+def basic_block(
+    norm: NormName, residual: Residual, place: Place, scale: Scale, block_type: type[ResidualBlock] = ResidualBlock
+) -> ResidualBlock:
     """A residual block of two 3×3 convolutions.
 
     Between stages the skip path keeps every second pixel and pads with zero channels; with `post_activation` it is
@@ -78,4 +87,4 @@ def basic_block(norm: NormName, residual: Residual, place: Place, scale: Scale) 
     shortcut: nn.Module = nn.Identity()
     if stride != 1 or channels_in != channels_out:
         shortcut = PaddedShortcut(channels_in, channels_out, stride, norm if post else "none")
-    return ResidualBlock(branch, shortcut, scale, nn.ReLU(inplace=True) if post else nn.Identity())
+    return block_type(branch, shortcut, scale, nn.ReLU(inplace=True) if post else nn.Identity())

@@ -41,6 +41,7 @@ class TauResNet(Network):
 
     stem, stem_channels   maps images to (batch, stem_channels, ·, ·)
     stages, channels      number of blocks and output channels of each stage; all but the first begin with a stride of 2
+    width                 of these channels, in units of the architecture's own
     block                 makes a block, which is called with what the one before it returned: features, or a tuple
                           whose first member they are; and with the τ that all blocks share, if they do; it maps
                           features (batch, channels_in, H, W) to (batch, channels_out, ⌈H/stride⌉, ⌈W/stride⌉)
@@ -48,8 +49,8 @@ class TauResNet(Network):
     init                  changes the weights that were drawn; None leaves them
     checkpoint_segments   as in `taunode.models.checkpointing.segment_bounds`
 
-    `blocks` is the number of residual blocks. Raises BadInput for a τ that is not finite, segments out of range, and an
-    `init` that does not fit.
+    `blocks` is the number of residual blocks; a parametrization asks it and `width`. Raises BadInput for a τ
+    that is not finite, segments out of range, and an `init` that does not fit.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class TauResNet(Network):
         stem_channels: int,
         stages: Sequence[int],
         channels: Sequence[int],
+        width: float,
         block: MakeBlock,
         last: nn.Module,
         tau: TauRule,
@@ -67,6 +69,7 @@ class TauResNet(Network):
     ) -> None:
         super().__init__()
         self.blocks = sum(stages)
+        self.width = width
         self.bounds = segment_bounds(checkpoint_segments, stages)
         self._tau = tau.facts(stages)
         self.stem = stem

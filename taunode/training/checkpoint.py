@@ -13,6 +13,7 @@ from torch import Tensor
 
 from taunode.models.network import Network
 from taunode.training.metrics import Means
+from taunode.training.optimizer import Updates
 from taunode.training.probes import Probes
 
 
@@ -48,7 +49,7 @@ class Training:
     """
 
     model: Network
-    optimizer: torch.optim.Optimizer
+    optimizer: Updates
     loader: Loader
     means: Means
     epoch: int = 0

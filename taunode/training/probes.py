@@ -12,7 +12,7 @@ same bits with probes or without.
     feature_gradient   Euclidean norm of the gradient of the batch's mean loss by the features
     feature_change     RMS of how the step changes the features, of the batch's first 16 images
     weights            Euclidean norm of the part's trained parameters before the step
-    gradient           of their gradient, as the optimizer gets it
+    gradient           of their gradient, before it is clipped
     update             of what the step adds to them
 
 Null where there is no such thing: a stem has no branch, a frozen part no update. With several processes RMS and norms

@@ -37,7 +37,9 @@ def small(tmp_path: Path) -> RunSmall:
         for run in SweepDirectory(here / "sweeps" / "small" / name):
             config = dict(flatten(run.read_config()))
             record = run.read_record()
-            cells[tuple(config[key] for key in keys)].append({**record.summary, **record.facts, "state": record.state})
+            cells[tuple(config.get(key) for key in keys)].append(
+                {**record.summary, **record.facts, "state": record.state}
+            )
         return dict(cells)
 
     return run
@@ -75,6 +77,20 @@ def test_forward_stability(small):
     logs = [fmean(math.log(run["final_growth"]) for run in cells[depth, 0.5]) for depth in depths]
     assert abs(linear_regression(blocks, logs).slope) < 0.01
     assert growths(0)[-1] > 1e6
+
+
+def test_smooth_init(small):
+    """τ = 1/√L keeps independent weights from growing with L, and smooth ones not; 1/L keeps both."""
+    cells = small("smooth_init", "arch.depth", "tau.exponent", "init._target_")
+    smooth, depths = "taunode.models.init.Smooth", (20, 56, 110)
+
+    def growths(exponent: float, init: str | None) -> list[float]:
+        return [mean(cells[depth, exponent, init], "final_growth") for depth in depths]
+
+    assert growths(0.5, smooth) == sorted(growths(0.5, smooth))
+    assert growths(0.5, smooth)[-1] > 3 * growths(0.5, smooth)[0]
+    for bounded in (growths(0.5, None), growths(1.0, None), growths(1.0, smooth)):
+        assert max(bounded) < 1.2 * min(bounded)
 
 
 @slow

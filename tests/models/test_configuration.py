@@ -12,6 +12,9 @@ FILES = sorted(path for group in ("arch", "tau", "init", "solver") for path in C
 TAU = {"scale": 1.0, "blocks": "total", "learn": "auto", "lr_factor": 0.1}
 
 
+WIDTH = {"width": 1.0, "residual": "post_activation"}
+
+
 def composed(*overrides: str) -> dict[str, object]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return OmegaConf.to_container(compose(overrides=list(overrides)))
@@ -19,7 +22,7 @@ def composed(*overrides: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("depth", [20, 32, 44, 56, 110, 1202])
 def test_a_named_depth_is_that_depth(depth):
-    arch = {"_target_": "taunode.models.resnet.CifarResNet", "depth": depth, "checkpoint_segments": "auto"}
+    arch = {"_target_": "taunode.models.resnet.CifarResNet", "depth": depth, "checkpoint_segments": "auto"} | WIDTH
     assert composed(f"+arch=resnet{depth}") == {"arch": arch | {"norm": "batch"}}
     assert composed(f"+arch=resnet{depth}_nobn") == {"arch": arch | {"norm": "none"}}
     assert composed(f"+arch=resnet{depth}_nobn") == composed(f"+arch=resnet{depth}", "arch.norm=none")
@@ -28,7 +31,7 @@ def test_a_named_depth_is_that_depth(depth):
 
 @pytest.mark.parametrize("depth", [50, 101, 152])
 def test_an_imagenet_depth_is_that_depth(depth):
-    arch = {"_target_": "taunode.models.imagenet.ImageNetResNet", "depth": depth, "checkpoint_segments": "auto"}
+    arch = {"_target_": "taunode.models.imagenet.ImageNetResNet", "depth": depth, "checkpoint_segments": "auto"} | WIDTH
     assert composed(f"+arch=resnet{depth}") == {"arch": arch | {"norm": "batch"}}
     assert composed(f"+arch=resnet{depth}_nobn") == {"arch": arch | {"norm": "none"}}
 
@@ -53,13 +56,25 @@ def test_the_papers_tau_for_imagenet():
     ("name", "values"),
     [
         ("imagenet", (200, 256, 0.1, [60, 120], 0.1, 0.9, 1e-4)),
+        ("cifar", (200, 128, 0.1, [100, 150], 0.1, 0.9, 1e-4)),
         ("cifar_flow", (300, 256, 3e-3, [260], 0.1, 0.0, 0.0)),
     ],
 )
 def test_a_named_schedule_is_the_papers(name, values):
-    keys = ("epochs", "batch_size", "lr", "milestones", "factor", "momentum", "weight_decay")
-    expected = dict(zip(keys, values, strict=True)) | {"warmup_epochs": 0}
-    assert composed(f"+schedule={name}") == {"schedule": {"_target_": "taunode.training.schedule.Steps"} | expected}
+    keys = ("epochs", "batch_size", "lr", "milestones", "factor", "warmup_epochs")
+    *expected, momentum, weight_decay = values
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", overrides=[f"schedule={name}"])
+    target = {"_target_": "taunode.training.schedule.Steps"}
+    assert config.schedule == target | dict(zip(keys, [*expected, 0], strict=True))
+    assert config.optimizer == {
+        "_target_": "taunode.training.optimizer.Sgd",
+        "momentum": momentum,
+        "nesterov": False,
+        "weight_decay": weight_decay,
+        "decay": "all",
+        "clip_norm": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -82,7 +97,11 @@ def test_a_file_starts_with_its_line_of_help(path):
 
 @pytest.mark.parametrize(
     ("name", "target", "values"),
-    [("he", "He", {}), ("zero_last", "ZeroLast", {}), ("fixup", "Fixup", {}), ("smooth", "Smooth", {"length": 0.1})],
+    [("zero_last", "ZeroLast", {}), ("fixup", "Fixup", {}), ("smooth", "Smooth", {"length": 0.1})],
 )
 def test_a_named_initialisation_is_that_class(name, target, values):
     assert composed(f"+init={name}") == {"init": {"_target_": f"taunode.models.init.{target}"} | values}
+
+
+def test_he_is_no_initialisation_but_the_networks_own():
+    assert composed("+init=he") == {"init": {"_target_": None}}

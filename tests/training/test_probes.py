@@ -18,10 +18,13 @@ from taunode.models.resnet import CifarResNet
 from taunode.models.tau import PowerLaw
 from taunode.training.coordinate_check import coordinate_check
 from taunode.training.loop import Stopped
+from taunode.training.parametrization import MaximalUpdate, prepare
 from taunode.training.probes import COLUMNS, MEASURED
-from training.small import Batches, Memory, Perceptron, steps, stop_after, train
+from training.small import Batches, Memory, Perceptron, sgd, steps, stop_after, train
 from training.test_loop import images
 
+MUP = MaximalUpdate(depthwise=False)
+PLAIN = sgd(momentum=0.0, weight_decay=0.0)
 SHAPE = {"in_channels": 3, "image_size": 8, "classes": 10}
 NODE = ["arch.layers=2", "arch.channels=4", "arch.hidden_channels=4", "arch.zero_init=false", "dataset=synthetic"]
 
@@ -134,9 +137,9 @@ def test_the_norms_are_what_the_layers_one_by_one_give(name: str) -> None:
     model = built(name).double()
     x, labels = torch.randn(20, 3, 8, 8, dtype=torch.float64), torch.arange(20) % 10
     files = Memory()
-    plain = steps(epochs=1, lr=0.1, momentum=0.0, weight_decay=0.0, milestones=[], warmup_epochs=0.0)
+    plain = steps(epochs=1, lr=0.1, milestones=[], warmup_epochs=0.0)
     twin = copy.deepcopy(model)
-    train(model, Batches(x, labels, 20), {"test": Batches(x, labels, 20)}, plain, files, probes=1)
+    train(model, Batches(x, labels, 20), {"test": Batches(x, labels, 20)}, plain, files, probes=1, optimizer=PLAIN)
 
     chain = twin.chain()
     assert chain is not None
@@ -236,33 +239,15 @@ def test_in_depth_the_coordinate_check_compares_stem_last_block_and_head() -> No
     assert found["slope"].tolist() == pytest.approx([1.0, -0.5] * 6)
 
 
-class Parametrised(CifarResNet):
-    """SGD's µP (arXiv 2203.03466, table 3): input weights start at Θ(1), the head at 1/width, their rates follow.
-
-    Input N(0, 1/fan_in), rate · width; hidden as it is; head · 1/√width on PyTorch's start, rate / width.
-    """
-
-    def __init__(self, width: float, mup: bool) -> None:
-        super().__init__(
-            depth=8,
-            norm="none",
-            tau=PowerLaw(1.0, 0.5),
-            width=width,
-            residual="pre_activation",
-            **SHAPE,
-        )
-        self.factors = {"stem": width, "head": 1 / width} if mup else {}
+def sized(width: float, mup: bool) -> CifarResNet:
+    """Of `width`; where µP does not say otherwise the stem starts at Θ(1), as PyTorch would draw it."""
+    network = CifarResNet(8, "none", PowerLaw(1.0, 0.5), width=width, residual="pre_activation", **SHAPE)
+    if mup:
+        prepare(network, MUP, "sgd")
+    else:
         with torch.no_grad():
-            self.stem.get_parameter("conv.weight").mul_(math.sqrt(8 * width / 3))  # fan-out to fan-in
-            if mup:
-                self.head.weight /= math.sqrt(width)
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        return [
-            {"params": [p], "lr_factor": self.factors.get(name.partition(".")[0], 1.0)}
-            for name, p in self.named_parameters()
-            if p.ndim > 1
-        ]
+            network.stem.get_parameter("conv.weight").mul_(math.sqrt(width))  # drawn by fan-out
+    return network
 
 
 @pytest.mark.parametrize("mup", [True, False])
@@ -273,8 +258,8 @@ def test_features_keep_their_size_in_mup_and_grow_in_the_standard_parametrisatio
         for seed in range(3):
             torch.manual_seed(seed)
             files = Memory()
-            plain = steps(epochs=1, lr=0.02, momentum=0.0, weight_decay=0.0, milestones=[], warmup_epochs=0.0)
-            train(Parametrised(width, mup), *images(), plain, files, probes=1)
+            constant, rule = steps(epochs=1, lr=0.02, milestones=[], warmup_epochs=0.0), MUP if mup else None
+            train(sized(width, mup), *images(), constant, files, probes=1, optimizer=PLAIN, rule=rule)
             found.append(files.probed)
         tables[width] = pd.concat(found)
     slopes = coordinate_check(tables, ["feature_change"])
