@@ -94,6 +94,22 @@ def test_smooth_init(small):
 
 
 @slow
+def test_preactivation(small):
+    """With τ = 1 an identity skip path learns at depths at which a ReLU behind every sum does not."""
+    cells = small("preactivation", "arch.depth", "tau.exponent", "arch.residual")
+    for depth in (56, 110):
+        assert mean(cells[depth, 0.0, "post_activation"]) > 2 * mean(cells[depth, 0.0, "pre_activation"])
+
+
+@slow
+def test_momentum(small):
+    """With τ = 1 and without BN the residual network diverges at depth 56, with a velocity it learns."""
+    cells = small("momentum", "arch.depth", "arch.gamma", "tau.exponent")
+    assert diverged(cells[56, 0, 0.0])
+    assert mean(cells[56, 0.9, 0.0]) < 20
+
+
+@slow
 def test_cifar_depth_bn(small):
     cells = small("cifar_depth_bn", "arch.depth", "tau.exponent")
     assert mean(cells[110, 0.0]) > 2 * mean(cells[110, 0.5])
