@@ -45,8 +45,8 @@ def _part(key: str, value: Any) -> str:
 
 
 def short(key: str) -> str:
-    """`arch.depth` → `depth`, `tau` → `τ`, `arch._target_` → `network`."""
-    return {"tau": "τ", "arch._target_": "network"}.get(key, key.rpartition(".")[2])
+    """`arch.depth` → `depth`, `tau` → `τ`, `arch._target_` → `network`, `init._target_` → `init`."""
+    return {"tau": "τ", "arch._target_": "network"}.get(key, key.removesuffix("._target_").rpartition(".")[2])
 
 
 def label(key: str, value: Any) -> str:

@@ -33,9 +33,11 @@ KINDS = {  # group → what its classes are
     "schedule": "taunode.training.schedule.Schedule",
     "optimizer": "taunode.training.optimizer.Optimizer",
     "parametrization": "taunode.training.parametrization.Parametrization",
+    "init": "taunode.models.init.Init",
     "solver": "taunode.models.solver.Solver",
 }
-PARTS = frozenset({"tau", "solver", "embedding"})  # groups that some networks are built from; null for the others
+PARTS = frozenset({"tau", "init", "solver", "embedding"})  # groups of which some networks are built; else null
+COMPLETED = ("tau", "solver")  # those whose classes resolve `auto` and the like; their modules import no torch
 
 
 def allowed_targets(group: str = "") -> frozenset[str]:
@@ -181,7 +183,7 @@ def convert(value: Any, hint: Any, key: str) -> Any:
 
 
 def complete(config: dict[str, Any]) -> dict[str, Any]:
-    """Resolve in place what one group leaves to another: `tau.learn: auto` is shared without norm, none with it.
+    """Resolve in place what a part leaves to the network, such as `tau.learn: auto`: its class knows (`completed`).
 
     An option of a group that can be null is that where it names nothing, `_target_: null`, so that a sweep can have it.
     """
@@ -189,9 +191,11 @@ def complete(config: dict[str, Any]) -> dict[str, Any]:
         node = config.get(group)
         if isinstance(node, Mapping) and node.get("_target_", "") is None:
             config[group] = None
-    tau = config.get("tau")
-    if tau is not None and tau.get("learn") == "auto":
-        tau["learn"] = "shared" if config["arch"].get("norm") == "none" else "none"
+    for group in COMPLETED:
+        node = config.get(group)
+        if isinstance(node, Mapping) and isinstance(name := node.get("_target_"), str) and name in allowed_targets():
+            kind: Any = look_up(name, group)
+            config[group] = kind.completed(node, config["arch"])
     return config
 
 
@@ -232,6 +236,13 @@ def parametrization(config: Mapping[str, Any]) -> "Parametrization | None":
     if not isinstance(node, Mapping):
         raise BadInput(f"parametrization must be one of its options or null, got {node!r}")
     built: Parametrization = instantiate(node, "parametrization")
+    if built.needs_independent_blocks() and isinstance(init := config.get("init"), Mapping):
+        kind, name = type(instantiate(init, "init")), type(built).__name__
+        if kind.depthwise:
+            raise BadInput(
+                f"init={kind.__name__} and parametrization={name} with depthwise both set how weights follow depth: "
+                "drop one of them"
+            )
     return built
 
 

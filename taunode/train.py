@@ -36,6 +36,7 @@ def help_text() -> str:
     groups = [
         "arch",
         "tau",
+        "init",
         "embedding",
         "solver",
         "dataset",

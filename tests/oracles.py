@@ -117,15 +117,110 @@ def imagenet_resnet(
     return h.mean((2, 3)) @ weights["head.weight"].T + weights["head.bias"]
 
 
-def flow_resnet(weights: Mapping[str, Tensor], images: Tensor, layers: int, train: bool) -> Tensor:
+def preactivation_resnet(
+    weights: Mapping[str, Tensor],
+    images: Tensor,
+    blocks: Sequence[int],
+    taus: Sequence[Tensor],
+    norm: str,
+    train: bool,
+    kernels: Sequence[int],
+) -> Tensor:
+    """Logits of the τ-ResNet with an identity skip path (arXiv 1603.05027), `kernels` being (3, 3) or (1, 3, 1).
+
+    h_0 = conv(x), h_l = shortcut(h_{l−1}) + τ_l·F_l(h_{l−1}), logits = W·mean(ReLU(BN(h_L))) + b, where F is one
+    conv∘ReLU∘BN a kernel, or without normalisation conv(ReLU(·) + before) + after. CIFAR: between stages the shortcut
+    keeps every second pixel and adds zero channels; ImageNet: 7×7 convolution and maxpool before, conv1×1 as shortcut.
+    """
+    basic = len(kernels) == 2
+    h = F.conv2d(images, weights["stem.conv.weight"], stride=1 if basic else 2, padding=1 if basic else 3)
+    if not basic:
+        h = F.max_pool2d(h, kernel_size=3, stride=2, padding=1)
+    tau = iter(taus)
+    for stage, count in enumerate(blocks):
+        for index in range(count):
+            stride = 2 if stage > 0 and index == 0 else 1
+            name = f"stages.{stage}.{index}"
+            shortcut = h
+            if basic and stride == 2:
+                shortcut = torch.cat([h[:, :, ::2, ::2], torch.zeros_like(h[:, :, ::2, ::2])], dim=1)
+            elif not basic and index == 0:
+                shortcut = F.conv2d(h, weights[f"{name}.shortcut.conv.weight"], stride=stride)
+            z = h
+            for number, kernel in enumerate(kernels, start=1):
+                part = f"{name}.branch.conv{number}"
+                step = stride if number == (1 if basic else 2) else 1
+                if norm == "batch":
+                    z = batch_norm(weights, f"{part}.norm", z, train)
+                z = torch.maximum(z, torch.zeros_like(z))
+                if norm == "batch":
+                    z = F.conv2d(z, weights[f"{part}.conv.weight"], stride=step, padding=kernel // 2)
+                else:
+                    z = z + weights[f"{part}.conv.before.bias"]
+                    z = F.conv2d(z, weights[f"{part}.conv.conv.weight"], stride=step, padding=kernel // 2)
+                    z = z + weights[f"{part}.conv.after.bias"]
+            h = shortcut + next(tau) * z
+    if norm == "batch":
+        h = batch_norm(weights, "last.norm", h, train)
+    h = torch.maximum(h, torch.zeros_like(h))
+    return h.mean((2, 3)) @ weights["head.weight"].T + weights["head.bias"]
+
+
+def momentum_resnet(
+    weights: Mapping[str, Tensor], images: Tensor, n: int, taus: Sequence[float], gamma: float, norm: str, train: bool
+) -> Tensor:
+    """Logits of the momentum ResNet of depth 6n+2 (arXiv 2102.07870) on blocks with an identity skip path.
+
+    In every stage the first block is h_l = shortcut(h_{l−1}) + τ·F_l(h_{l−1}), v_l = 0 or F_0(h_l); in the others
+    v_l = γ·v_{l−1} + (1 − γ)·τ·F_l(h_{l−1}), h_l = h_{l−1} + v_l.
+    """
+
+    def branch(name: str, z: Tensor, stride: int = 1) -> Tensor:
+        for part, step in ((f"{name}.conv1", stride), (f"{name}.conv2", 1)):
+            if norm == "batch":
+                z = batch_norm(weights, f"{part}.norm", z, train)
+            z = torch.maximum(z, torch.zeros_like(z))
+            if norm == "batch":
+                z = F.conv2d(z, weights[f"{part}.conv.weight"], stride=step, padding=1)
+            else:
+                z = z + weights[f"{part}.conv.before.bias"]
+                z = F.conv2d(z, weights[f"{part}.conv.conv.weight"], stride=step, padding=1)
+                z = z + weights[f"{part}.conv.after.bias"]
+        return z
+
+    h = F.conv2d(images, weights["stem.conv.weight"], padding=1)
+    v = torch.zeros_like(h)
+    for block in range(3 * n):
+        stage, index = divmod(block, n)
+        name = f"stages.{stage}.{index}"
+        f = taus[block] * branch(f"{name}.branch", h, stride=2 if stage > 0 and index == 0 else 1)
+        if index > 0:
+            v = gamma * v + (1 - gamma) * f
+            h = h + v
+            continue
+        if stage > 0:
+            h = torch.cat([h[:, :, ::2, ::2], torch.zeros_like(h[:, :, ::2, ::2])], dim=1)
+        h = h + f
+        learned = any(key.startswith(f"{name}.velocity") for key in weights)
+        v = branch(f"{name}.velocity", h) if learned else torch.zeros_like(h)
+    if norm == "batch":
+        h = batch_norm(weights, "last.norm", h, train)
+    h = torch.maximum(h, torch.zeros_like(h))
+    return h.mean((2, 3)) @ weights["head.weight"].T + weights["head.bias"]
+
+
+def flow_resnet(
+    weights: Mapping[str, Tensor], images: Tensor, layers: int, train: bool, taus: Sequence[Tensor | float]
+) -> Tensor:
     """Logits of the flow ResNet with `layers` blocks in the third stage (arXiv 2112.05531), RKHS and SHL alike.
 
-    h_0 = ReLU(BN(conv(x))), h_l = shortcut(h_{l−1}) + W_l∗ReLU(Ω_l∗h_{l−1}), with a BN before the third stage;
+    h_0 = ReLU(BN(conv(x))), h_l = shortcut(h_{l−1}) + τ_l·W_l∗ReLU(Ω_l∗h_{l−1}), with a BN before the third stage;
     logits = A·mean(h_L) + b. The shortcut is BN∘conv1×1 where the stride is 2, in the first block of stages 2 to 4.
     """
     h = F.conv2d(images, weights["body.stem.conv.weight"], padding=1)
     h = batch_norm(weights, "body.stem.norm", h, train)
     h = torch.maximum(h, torch.zeros_like(h))
+    tau = iter(taus)
     for stage, count in ((1, 2), (2, 2), (3, layers), (4, 2)):
         if stage == 3:
             h = batch_norm(weights, "body.norm", h, train)
@@ -139,7 +234,7 @@ def flow_resnet(weights: Mapping[str, Tensor], images: Tensor, layers: int, trai
             z = F.conv2d(h, weights[f"{name}.branch.features.weight"], stride=stride, padding=1)
             z = torch.maximum(z, torch.zeros_like(z))
             z = F.conv2d(z, weights[f"{name}.branch.output.weight"], padding=1)
-            h = shortcut + z
+            h = shortcut + next(tau) * z
     return h.mean((2, 3)) @ weights["head.weight"].T + weights["head.bias"]
 
 
@@ -170,7 +265,7 @@ def shl_field(weights: Mapping[str, Tensor], layers: int, t: float, z: Tensor) -
 
 
 def fixed_steps(field: Callable[[float, Tensor], Tensor], z: Tensor, layers: int, method: str) -> Tensor:
-    """z(1) by `layers` steps of Euler, the midpoint rule, or the classical 3/8 rule (Kutta, 1901)."""
+    """z(1) by `layers` steps of Euler, midpoint, Heun, Ralston (1962), Heun's third order, and Kutta's two of 1901."""
     h = 1 / layers
     for step in range(layers):
         t = step / layers
@@ -178,6 +273,22 @@ def fixed_steps(field: Callable[[float, Tensor], Tensor], z: Tensor, layers: int
             z = z + h * field(t, z)
         elif method == "midpoint":
             z = z + h * field(t + h / 2, z + h / 2 * field(t, z))
+        elif method == "heun":
+            k1 = field(t, z)
+            z = z + h / 2 * (k1 + field(t + h, z + h * k1))
+        elif method == "ralston":
+            k1 = field(t, z)
+            z = z + h / 4 * (k1 + 3 * field(t + 2 * h / 3, z + 2 * h / 3 * k1))
+        elif method == "heun3":
+            k1 = field(t, z)
+            k2 = field(t + h / 3, z + h / 3 * k1)
+            z = z + h / 4 * (k1 + 3 * field(t + 2 * h / 3, z + 2 * h / 3 * k2))
+        elif method == "rk4_classical":
+            k1 = field(t, z)
+            k2 = field(t + h / 2, z + h / 2 * k1)
+            k3 = field(t + h / 2, z + h / 2 * k2)
+            k4 = field(t + h, z + h * k3)
+            z = z + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
         else:
             k1 = field(t, z)
             k2 = field(t + h / 3, z + h * k1 / 3)

@@ -185,9 +185,20 @@ def test_an_option_that_names_nothing_is_null():
     assert config == {"arch": {"_target_": None}, "tau": None, "parametrization": None}
 
 
-@pytest.mark.parametrize(("norm", "learn"), [("none", "shared"), ("batch", "none")])
-def test_auto_is_resolved_by_the_norm(norm, learn):
-    config = build.complete({"arch": {"norm": norm}, "tau": {"learn": "auto"}})
-    assert config["tau"]["learn"] == learn
-    said = build.complete({"arch": {"norm": norm}, "tau": {"learn": "block"}})
+@pytest.mark.parametrize(
+    ("rule", "norm", "learn"),
+    [
+        ("PowerLaw", "none", "shared"),
+        ("PowerLaw", "batch", "none"),
+        ("PowerLaw", None, "none"),
+        ("Decreasing", "none", "block"),
+        ("Listed", "batch", "none"),
+    ],
+)
+def test_auto_is_resolved_by_the_rule(rule, norm, learn):
+    target = f"taunode.models.tau.{rule}"
+    arch = {} if norm is None else {"norm": norm}
+    config = build.complete({"arch": arch, "tau": {"_target_": target, "learn": "auto"}})
+    assert config["tau"] == {"_target_": target, "learn": learn}
+    said = build.complete({"arch": arch, "tau": {"_target_": target, "learn": "block"}})
     assert said["tau"]["learn"] == "block"

@@ -69,6 +69,9 @@ LIGHT = (
     "orphan",
     "absent",
     "build",
+    "models.init",
+    "models.solver",
+    "models.tau",
     "data.sets",
     "data.imagenet",
 )

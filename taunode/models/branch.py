@@ -2,12 +2,18 @@
 
 import math
 from collections import OrderedDict
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from taunode.models.norm import NormName, branch_conv
+from taunode.models.norm import NormName, activated_conv, branch_conv
+
+# Where a block has its ReLUs (and batch normalisations): behind the convolutions and the sum, or before the
+# convolutions only, which leaves the skip path to the sum alone (He, Zhang, Ren, Sun, "Identity Mappings in Deep
+# Residual Networks", arXiv 1603.05027).
+Residual = Literal["post_activation", "pre_activation"]
 
 
 class BasicBranch(nn.Sequential):
@@ -16,13 +22,16 @@ class BasicBranch(nn.Sequential):
     Maps (batch, channels_in, H, W) to (batch, channels_out, ⌈H/stride⌉, ⌈W/stride⌉).
     """
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, norm: NormName) -> None:
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        stride: int,
+        norm: NormName,
+        residual: Residual = "post_activation",
+    ) -> None:
         super().__init__(
-            OrderedDict(
-                conv1=branch_conv(norm, channels_in, channels_out, kernel=3, stride=stride),
-                relu=nn.ReLU(inplace=True),
-                conv2=branch_conv(norm, channels_out, channels_out, kernel=3),
-            )
+            _layers(norm, residual, (channels_in, channels_out, 3, stride), (channels_out, channels_out, 3, 1))
         )
 
 
@@ -33,17 +42,30 @@ class BottleneckBranch(nn.Sequential):
     v1.5. Maps shapes as `BasicBranch` does.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, norm: NormName) -> None:
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        stride: int,
+        norm: NormName,
+        residual: Residual = "post_activation",
+    ) -> None:
         inner = channels_out // 4
-        super().__init__(
-            OrderedDict(
-                conv1=branch_conv(norm, channels_in, inner, kernel=1),
-                relu1=nn.ReLU(inplace=True),
-                conv2=branch_conv(norm, inner, inner, kernel=3, stride=stride),
-                relu2=nn.ReLU(inplace=True),
-                conv3=branch_conv(norm, inner, channels_out, kernel=1),
-            )
-        )
+        convs = (channels_in, inner, 1, 1), (inner, inner, 3, stride), (inner, channels_out, 1, 1)
+        super().__init__(_layers(norm, residual, *convs))
+
+
+def _layers(norm: NormName, residual: Residual, *convs: tuple[int, int, int, int]) -> OrderedDict[str, nn.Module]:
+    """Convolutions (channels in, channels out, kernel, stride) as conv1, conv2, …, with what stands between them."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for number, (channels_in, channels_out, kernel, stride) in enumerate(convs, start=1):
+        if residual == "pre_activation":
+            layers[f"conv{number}"] = activated_conv(norm, channels_in, channels_out, kernel, stride)
+            continue
+        if number > 1:
+            layers[f"relu{number - 1}"] = nn.ReLU(inplace=True)
+        layers[f"conv{number}"] = branch_conv(norm, channels_in, channels_out, kernel, stride)
+    return layers
 
 
 class RandomFeatures(nn.Module):

@@ -7,8 +7,10 @@ running statistics are those of the plain computation, bit for bit; the price is
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +22,8 @@ from taunode.errors import BadInput
 # In a CIFAR ResNet a block keeps 4 activations (both convolutions, the inner ReLU, the sum), each of 8 MB in the first
 # stage at batch 128, half and a quarter of that in the others: 19 MB a block, so 4 GB at 200 blocks, 11 GB at 600.
 AUTO_ABOVE = 200  # blocks
+
+State = Tensor | tuple[Tensor, ...]  # what a block hands to the next: features, or features and more
 
 
 def segment_bounds(asked: int | Literal["auto"] | None, stages: Sequence[int]) -> list[int]:
@@ -47,86 +51,133 @@ def segment_bounds(asked: int | Literal["auto"] | None, stages: Sequence[int]) -
     return sorted({min(range(blocks + 1), key=lambda cut: abs(kept[cut] - target)) for target in targets})
 
 
-def run_in_segments(blocks: Sequence[nn.Module], bounds: Sequence[int], shared: Sequence[Tensor], x: Tensor) -> Tensor:
+def run_in_segments(
+    blocks: Sequence[nn.Module], bounds: Sequence[int], shared: Sequence[Tensor], state: State
+) -> State:
     """The blocks one after another, in the segments that end at `bounds`; all but the last are computed twice.
 
-    `shared` are the parameters that several blocks use. Blocks must draw no random numbers.
+    A block is called with what the one before it returned, a tensor or a tuple of tensors, and with the `shared`
+    tensors that all of them use, such as one τ. Blocks must draw no random numbers.
     """
-    *others, last = (nn.Sequential(*blocks[start:end]) for start, end in pairwise(bounds))
-    if not torch.is_grad_enabled():
-        others, last = [], nn.Sequential(*blocks)
-    if others and not torch.compiler.is_compiling():
-        return _routed([*others, last], [parameter for parameter in shared if parameter.requires_grad], x)
+    if len(bounds) == 2 or not torch.is_grad_enabled():
+        return _run(blocks, state, shared)
+    *others, last = (blocks[start:end] for start, end in pairwise(bounds))
+    if not torch.compiler.is_compiling():
+        return _routed([*others, last], shared, state)
     for segment in others:  # compiled: a graph that updates running statistics once as it is
-        x = checkpoint(segment, x, use_reentrant=False, preserve_rng_state=False)
-    out: Tensor = last(x)
-    return out
+        state = checkpoint(partial(_run, segment), state, shared, use_reentrant=False, preserve_rng_state=False)
+    return _run(last, state, shared)
 
 
-def _routed(segments: Sequence[nn.Module], shared: list[Tensor], x: Tensor) -> Tensor:
-    """The segments one after another, the shared parameters passing through each of them."""
-    known = {id(parameter) for parameter in shared}
-    routes = shared
-    for segment in segments:
-        own = [p for p in segment.parameters() if p.requires_grad and id(p) not in known]
-        x, *routes = _Segment.apply(segment, segment is segments[-1], shared, own, x, *routes, *own)
-    return x
+def _run(blocks: Sequence[nn.Module], state: State, shared: Sequence[Tensor]) -> State:
+    for block in blocks:
+        state = block(state, *shared)
+    return state
 
 
-class _Segment(torch.autograd.Function):
+def _routed(segments: Sequence[Sequence[nn.Module]], shared: Sequence[Tensor], state: State) -> State:
+    """The segments one after another, the shared tensors passing through each of them."""
+    for blocks in segments:
+        tensors = (state,) if isinstance(state, Tensor) else state
+        own = list(dict.fromkeys(p for block in blocks for p in block.parameters() if p.requires_grad))
+        segment = _Segment(blocks, blocks is segments[-1], isinstance(state, Tensor), len(tensors), own)
+        found = _Step.apply(segment, *tensors, *shared, *own)
+        count = len(found) - len(shared)
+        state, shared = found[0] if segment.gives_tensor else found[:count], found[count:]
+    return state
+
+
+@dataclass
+class _Segment:
+    """Some blocks in one forward pass.
+
+    Attributes:
+        keep: the graph of the forward pass, instead of computing it again.
+        takes_tensor, gives_tensor: whether the state before, and after, is a tensor and no tuple.
+        states: how many tensors the state before has.
+        own: the blocks' parameters.
+    """
+
+    blocks: Sequence[nn.Module]
+    keep: bool
+    takes_tensor: bool
+    states: int
+    own: list[nn.Parameter]
+    gives_tensor: bool = True
+
+
+class _Graph(NamedTuple):
+    """A segment's own graph, from leaves to the tensors of the state after it."""
+
+    start: list[Tensor]
+    shared: list[Tensor]
+    end: tuple[Tensor, ...]
+
+
+class _Step(torch.autograd.Function):
     """A segment as one step of the outer graph; a graph of its own exists in the backward pass only, unless kept.
 
-    A shared parameter passes through all segments, so that its gradient grows from the last block to the first by the
+    A shared tensor passes through all segments, so that its gradient grows from the last block to the first by the
     same sums as without segments: a segment gets the sum so far and adds what its blocks give. Unlike torch's own
     checkpointing, this leaves nothing small behind in the forward pass: with glibc, which cannot put an aligned tensor
     where an equal one was unless a neighbour is free too, that cost 1 GB at depth 1202 and batch 32.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, segment: nn.Module, keep: bool, shared: list[Tensor], own: list[Tensor], x: Tensor, *_: Tensor
-    ) -> tuple[Tensor, ...]:
-        device = x.device.type
-        ctx.segment, ctx.parameters = segment, (shared, own)
+    def forward(ctx: Any, segment: _Segment, *tensors: Tensor) -> tuple[Tensor, ...]:
+        inputs = tensors[: len(tensors) - len(segment.own)]
+        device = inputs[0].device.type
+        ctx.segment = segment
         # No cache of half-precision weights: one that was filled without gradients would be used with them.
         ctx.autocast = device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device), False
-        ctx.save_for_backward(x)
-        start, out = _run(ctx, x, with_graph=keep)
-        ctx.graph = (start, out) if keep else None
-        return out.detach(), *(parameter.detach() for parameter in shared)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*inputs)
+        graph = _graph(ctx, inputs, with_graph=segment.keep)
+        ctx.graph = graph if segment.keep else None
+        return tuple(tensor.detach() for tensor in (*graph.end, *graph.shared))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, *sums: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         if ctx.graph is None:
-            (x,) = ctx.saved_tensors
-            with _copied_buffers(ctx.segment):
-                ctx.graph = _run(ctx, x, with_graph=True)
-        (start, out), ctx.graph = ctx.graph, None
-        shared, own = ctx.parameters
-        inputs = [tensor for tensor in (start, *shared, *own) if tensor.requires_grad]
-        found = torch.autograd.grad((out, *shared), inputs, (gradient, *sums))
+            with _copied_buffers(ctx.segment.blocks):
+                ctx.graph = _graph(ctx, ctx.saved_tensors, with_graph=True)
+        graph, ctx.graph = ctx.graph, None
+        outputs = [
+            (output, gradient)
+            for output, gradient in zip((*graph.end, *graph.shared), gradients, strict=True)
+            if gradient is not None and output.requires_grad
+        ]
+        inputs = (*graph.start, *graph.shared, *ctx.segment.own)
+        wanted = [tensor for tensor in inputs if tensor.requires_grad]
+        ends, given = zip(*outputs, strict=True)
+        found = torch.autograd.grad(ends, wanted, given, allow_unused=True)
         # Copied, because they lie scattered between the activations, of which this leaves one free piece.
-        gradients = [tensor.clone() for tensor in found]
-        before = [None] * (4 if start.requires_grad else 5)
-        return *before, *gradients
+        copies = iter([None if gradient is None else gradient.clone() for gradient in found])
+        return None, *(next(copies) if tensor.requires_grad else None for tensor in inputs)
 
 
-def _run(ctx: Any, x: Tensor, with_graph: bool) -> tuple[Tensor, Tensor]:
-    """The segment's input, a leaf, and its output, in the precision of the forward pass."""
-    start = x.detach().requires_grad_(ctx.needs_input_grad[4])
+def _graph(ctx: Any, inputs: Sequence[Tensor], with_graph: bool) -> _Graph:
+    """The segment's blocks from their inputs, now leaves, in the precision of the forward pass."""
+    segment: _Segment = ctx.segment
+    needed = ctx.needs_input_grad[1:]
+    leaves = [x.detach().requires_grad_(need) for x, need in zip(inputs, needed, strict=False)]
+    start, shared = leaves[: segment.states], leaves[segment.states :]
     with torch.set_grad_enabled(with_graph), torch.autocast(*ctx.autocast):
-        return start, ctx.segment(start)
+        end = _run(segment.blocks, start[0] if segment.takes_tensor else tuple(start), shared)
+    segment.gives_tensor = isinstance(end, Tensor)
+    return _Graph(start, shared, (end,) if isinstance(end, Tensor) else end)
 
 
 @contextmanager
-def _copied_buffers(module: nn.Module) -> Iterator[None]:
-    """Inside, the module has copies of its buffers: running statistics stay as the first forward pass left them.
+def _copied_buffers(blocks: Sequence[nn.Module]) -> Iterator[None]:
+    """Inside, the blocks have copies of their buffers: running statistics stay as the first forward pass left them.
 
     Copies, because with a momentum of 0 batch normalisation would still count the batch and make NaN of an infinite
     variance (0·∞).
     """
-    owned = [(owner, name, buffer) for owner in module.modules() for name, buffer in owner.named_buffers(recurse=False)]
+    modules = (module for block in blocks for module in block.modules())
+    owned = [(owner, name, buffer) for owner in modules for name, buffer in owner.named_buffers(recurse=False)]
     for owner, name, buffer in owned:
         setattr(owner, name, buffer.clone())
     try:

@@ -41,6 +41,9 @@ class ScalarBias(nn.Module):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(()))
 
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias
+
 
 class BiasedConv(nn.Module):
     """conv(x + before) + after with scalar biases; the padding is zero, not `before`."""
@@ -64,6 +67,14 @@ def branch_conv(norm: NormName, channels_in: int, channels_out: int, kernel: int
     if norm == "none":
         return BiasedConv(conv)
     return nn.Sequential(OrderedDict(conv=conv, norm=nn.BatchNorm2d(channels_out)))
+
+
+def activated_conv(norm: NormName, channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Module:
+    """The same with normalisation and a ReLU before it, which leave its input as it is; shapes as in `Conv`."""
+    conv = Conv(channels_in, channels_out, kernel, stride)
+    if norm == "none":
+        return nn.Sequential(OrderedDict(relu=nn.ReLU(), conv=BiasedConv(conv)))
+    return nn.Sequential(OrderedDict(norm=nn.BatchNorm2d(channels_in), relu=nn.ReLU(inplace=True), conv=conv))
 
 
 def norm_layer(norm: NormName, channels: int) -> nn.Module:

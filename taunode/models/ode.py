@@ -5,26 +5,30 @@ parameterization" (arXiv 2112.05531), section 5.1. v has weights at the knots k/
 start, so the flow starts as the identity. Euler with N steps is a ResNet of N blocks with τ = 1/N.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from taunode.models.embedding import Embedding
 from taunode.models.interpolation import Exact, Interpolation, Original
 from taunode.models.network import Network
+from taunode.models.parts import Note, Part
 from taunode.models.solver import Solver
 from taunode.models.vector_field import RkhsField, ShlField, VectorField
 
 InterpolationName = Literal["exact", "original"]
 
 
-class OdeNet(Network):
+class OdeNet(Network, ABC):
     """Maps images (batch, in_channels, image_size, image_size) to logits (batch, classes) along a vector field.
 
-    `solver` steps on the grid k/layers. The embedding is untrained until `load_embedding`.
+    `solver` steps on the grid k/layers; with fixed steps the flow compiles whole. The embedding is untrained until
+    `load_embedding`.
     """
 
     def __init__(
@@ -57,15 +61,19 @@ class OdeNet(Network):
         logits: Tensor = self.embedding.output(self._flow(self.embedding.input(images)))
         return logits
 
-    # torchdiffeq branches on the time at every step: in pieces it would compile for minutes and run slower.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch gives it no types
     def _flow(self, z: Tensor) -> Tensor:
         """From z(0) to z(1), (batch, channels, size, size)."""
-        # Sums of small steps, and time, which solvers keep in the state's precision, are not for bfloat16.
+        # Sums of small steps, and time, which torchdiffeq keeps in the state's precision, are not for bfloat16.
         z = z.to(torch.promote_types(z.dtype, torch.float32))
-        grid = torch.arange(self.layers + 1, dtype=torch.float64, device=z.device) / self.layers
+        if self.solver.evaluations(self.layers) is not None:
+            return self.solver.solve(self.field, z, self.layers)
+        end: Tensor = self._counted_flow(z)
+        return end
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch gives it no types
+    def _counted_flow(self, z: Tensor) -> Tensor:
         counted = _Counted(self.field, self._evaluations if self.training else _Evaluations())
-        z = self.solver.solve(counted, z, grid)
+        z = self.solver.solve(counted, z, self.layers)
         counted.backward_pass = True
         return z
 
@@ -73,12 +81,20 @@ class OdeNet(Network):
         """Take a trained embedding; raises BadInput where it does not fit (`EmbeddingPair.load`)."""
         self.embedding.load(tensors)
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """The vector field's parameters, at the full rate; the embedding is not trained."""
-        return [{"params": list(self.field.parameters()), "lr_factor": 1.0}]
+    def parts(self) -> list[Part]:
+        """The embedding's two, and between them the knots with their weights, seen where the solver meets them."""
+        lists = (each.parameters() for each in self.field.children())  # each with a weight a knot
+        knots = [Part("knot", list(own), partial(self._watch, k)) for k, own in enumerate(zip(*lists, strict=True))]
+        return [Part.of_module("stem", self.embedding.input), *knots, Part.of_module("head", self.embedding.output)]
 
-    def learned_tau(self) -> None:
-        """There is no τ: the step is 1/layers."""
+    def _watch(self, knot: int, note: Note) -> list[RemovableHandle]:
+        def seen(_: nn.Module, inputs: tuple[float | Tensor, Tensor], velocity: Tensor) -> None:
+            t, z = inputs
+            if self.field.interpolation.at(t) == ((knot, 1.0),):
+                note("features", z)
+                note("branch", velocity.detach() / self.layers)
+
+        return [self.field.register_forward_hook(seen)]
 
     def facts(self) -> dict[str, Any]:
         """Also `layers`; `parameters` has those of the embedding."""
@@ -89,14 +105,22 @@ class OdeNet(Network):
 
         `nfe_forward`, and `nfe_backward`: 0 for backpropagation, which goes back through the steps taken.
         """
+        if (known := self.solver.evaluations(self.layers)) is not None:
+            return {"nfe_forward": float(known), "nfe_backward": 0.0}
         return self._evaluations.read()
 
-    def get_extra_state(self) -> Tensor:
-        """The counts behind `extra_metrics`, so that a training taken up again reports the same."""
-        return torch.tensor(self._evaluations.counts)
+    def metrics_state(self) -> list[int]:
+        """The counts behind `extra_metrics`."""
+        return list(self._evaluations.counts)
 
-    def set_extra_state(self, state: Tensor) -> None:
-        self._evaluations.counts = state.tolist()
+    def load_metrics_state(self, state: list[int]) -> None:
+        self._evaluations.counts = list(state)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        counts = state_dict.pop(f"{prefix}_extra_state", None)  # older releases kept them among the weights
+        if counts is not None:
+            self._evaluations.counts = counts.tolist()
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
 
 class RkhsNode(OdeNet):
@@ -156,7 +180,7 @@ class _Counted(nn.Module):
         self._evaluations = evaluations
         evaluations.counts[0] += 1
 
-    def forward(self, t: Tensor, z: Tensor) -> Tensor:
+    def forward(self, t: float | Tensor, z: Tensor) -> Tensor:
         self._evaluations.counts[2 if self.backward_pass else 1] += 1
         v: Tensor = self.field(t, z)
         return v

@@ -5,22 +5,21 @@ Characterization" (arXiv 1903.07120): He et al.'s CIFAR network (three stages of
 and 64 channels) with τ on every branch, with batch normalisation or without.
 """
 
-from collections import OrderedDict
 from functools import partial
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 from torch import nn
 
-from taunode.errors import BadInput
+from taunode.absent import Absent
+from taunode.models import cifar
 from taunode.models.block import ResidualBlock
-from taunode.models.branch import BasicBranch
-from taunode.models.norm import Conv, NormName, norm_layer
+from taunode.models.branch import BasicBranch, Residual
+from taunode.models.init import Init
+from taunode.models.norm import NormName
+from taunode.models.scale import Scale
 from taunode.models.shortcut import PaddedShortcut
 from taunode.models.tau import TauRule
-from taunode.models.tau_resnet import TauResNet
-
-CHANNELS = (16, 32, 64)
-SMALLEST_IMAGE = 4  # two stages halve it
+from taunode.models.tau_resnet import Place, TauResNet, last_activation, widened
 
 
 class CifarResNet(TauResNet):
@@ -30,10 +29,19 @@ class CifarResNet(TauResNet):
     norm                  "batch", or "none" for scalar biases around the branch convolutions
     tau                   the factor on the branches
     checkpoint_segments   into how many segments of blocks memory is divided; "auto": many above 200 blocks; None: one
+    width                 multiplies the numbers of channels, which must stay whole
+    residual              "post_activation" as in the paper, or "pre_activation": the identity as skip path
+    init                  changes the weights that were drawn; None: as in the paper
 
-    `blocks` is the number of residual blocks, 3n. Weights are drawn from torch's global generator. Raises
-    BadInput for another depth, images under 4×4 pixels, a τ that is not finite, and segments out of range.
+    `blocks` is the number of residual blocks, 3n. Weights are drawn from torch's global generator. Raises BadInput for
+    another depth or width, images under 4×4 pixels, a τ that is not finite, segments out of range, and an `init`
+    that does not fit.
+
+    A subclass names its own kind of block as `block_type`: its `forward` may return a tuple that begins with the
+    features, and gets what the block before it returned.
     """
+
+    block_type: ClassVar[type[ResidualBlock]] = ResidualBlock
 
     def __init__(
         self,
@@ -44,34 +52,39 @@ class CifarResNet(TauResNet):
         image_size: int,
         classes: int,
         checkpoint_segments: int | Literal["auto"] | None = "auto",
+        width: Annotated[float, Absent(1.0)] = 1.0,
+        residual: Annotated[Residual, Absent("post_activation")] = "post_activation",
+        init: Init | None = None,
     ) -> None:
-        if image_size < SMALLEST_IMAGE:
-            raise BadInput(
-                f"images of {image_size}×{image_size} pixels are too small for two stages of stride 2: "
-                f"at least {SMALLEST_IMAGE}×{SMALLEST_IMAGE}"
-            )
-        stages = [_blocks_a_stage(depth)] * len(CHANNELS)
-        stem = nn.Sequential(
-            OrderedDict(
-                conv=Conv(in_channels, CHANNELS[0], kernel=3),
-                norm=norm_layer(norm, CHANNELS[0]),
-                relu=nn.ReLU(inplace=True),
-            )
+        cifar.check_image_size(image_size)
+        stages, channels = cifar.stages(depth), widened(cifar.CHANNELS, width)
+        super().__init__(
+            stem=cifar.stem(in_channels, channels[0], norm, residual),
+            stem_channels=channels[0],
+            stages=stages,
+            channels=channels,
+            width=width,
+            block=partial(basic_block, norm, residual, block_type=type(self).block_type),
+            last=last_activation(channels[-1], norm, residual),
+            tau=tau,
+            classes=classes,
+            checkpoint_segments=checkpoint_segments,
+            init=init,
         )
-        block = partial(_basic_block, norm)
-        super().__init__(stem, CHANNELS[0], stages, CHANNELS, block, tau, classes, checkpoint_segments)
 
 
-def _blocks_a_stage(depth: int) -> int:
-    n, rest = divmod(depth - 2, 6)
-    if rest or n < 1:
-        low = max(n, 1)
-        raise BadInput(f"arch.depth must be 6n+2, got {depth}; nearest: {6 * low + 2}, {6 * low + 8}")
-    return n
+def basic_block(
+    norm: NormName, residual: Residual, place: Place, scale: Scale, block_type: type[ResidualBlock] = ResidualBlock
+) -> ResidualBlock:
+    """A residual block of two 3×3 convolutions.
 
-
-def _basic_block(norm: NormName, channels_in: int, channels_out: int, stride: int, scale: nn.Module) -> ResidualBlock:
-    same = stride == 1 and channels_in == channels_out
-    shortcut = nn.Identity() if same else PaddedShortcut(channels_in, channels_out, stride, norm)
-    branch = BasicBranch(channels_in, channels_out, stride, norm)
-    return ResidualBlock(branch, shortcut, scale, nn.ReLU(inplace=True))
+    Between stages the skip path keeps every second pixel and pads with zero channels; with `post_activation` it is
+    normalised there.
+    """
+    channels_in, channels_out, stride, _ = place
+    branch = BasicBranch(channels_in, channels_out, stride, norm, residual)
+    post = residual == "post_activation"
+    shortcut: nn.Module = nn.Identity()
+    if stride != 1 or channels_in != channels_out:
+        shortcut = PaddedShortcut(channels_in, channels_out, stride, norm if post else "none")
+    return block_type(branch, shortcut, scale, nn.ReLU(inplace=True) if post else nn.Identity())

@@ -1,19 +1,25 @@
-"""Solvers of dz/dt = v(t, z), z(0) given, on a grid of times: torchdiffeq's, with fixed or adaptive steps.
+"""Solvers of dz/dt = v(t, z) on [0, 1], z(0) given: fixed steps by a tableau of our own, adaptive ones by torchdiffeq.
 
 Chen, Rubanova, Bettencourt, Duvenaud, "Neural Ordinary Differential Equations" (arXiv 1806.07366): with `adjoint`
 the gradient comes from a second equation, solved backwards by the same method, and memory does not grow with the steps.
-It is the gradient of the exact flow, not of the steps taken, so it differs from backpropagation by the solver's error.
+It is the gradient of the exact flow, not of the steps taken, so it differs from backpropagation by the solver's error;
+torchdiffeq solves it, with the methods that it has. No torch where it is not used: freezing asks these classes.
 """
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, final
-
-import torch
-from torch import Tensor, nn
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal, final
 
 from taunode.errors import BadInput
+from taunode.models.tableau import TABLEAUS, Tableau
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+THEIRS = {"euler": "euler", "midpoint": "midpoint", "heun": "heun2", "heun3": "heun3", "rk4": "rk4"}  # in torchdiffeq
 
 
 class StepUnderflow(ArithmeticError):  # noqa: N818 -- ends a run as diverged, which is a result
@@ -24,100 +30,137 @@ class StepUnderflow(ArithmeticError):  # noqa: N818 -- ends a run as diverged, w
         self.time = time
 
 
-@dataclass(frozen=True, kw_only=True)
 class Solver(ABC):
-    """Carries a state along a vector field.
+    """Carries a state along a vector field from time 0 to time 1."""
 
-    Attributes:
-        adjoint: take the gradient from the adjoint equation instead of backpropagation through the steps.
-    """
-
-    adjoint: bool
+    @classmethod
+    def completed(cls, values: Mapping[str, Any], arch: Mapping[str, Any]) -> dict[str, Any]:
+        """The configured values with nothing left open."""
+        return dict(values)
 
     @abstractmethod
-    def solve(self, field: nn.Module, z: Tensor, grid: Tensor) -> Tensor:
-        """The state at the end of the grid, of z's shape.
+    def evaluations(self, steps: int) -> int | None:
+        """Of the field in a forward pass, where there are none in the backward pass; None: they must be counted."""
+
+    @abstractmethod
+    def solve(self, field: "nn.Module", z: "Tensor", steps: int) -> "Tensor":
+        """The state at time 1, of z's shape.
 
         Args:
-            field: v, called with a time of shape () and a state; where it has kinks is the solver's business only
-                if it keeps to the grid. The adjoint gives gradients to its parameters and to z, to nothing else.
-            z: the state at the beginning.
-            grid: rising times (steps + 1,), float64, on z's device.
+            field: v, called with a time, a float or a tensor of shape (), and a state; where it has kinks is the
+                solver's business only if it keeps to the multiples of 1/steps. The adjoint gives gradients to its
+                parameters and to z, to nothing else.
+            z: the state at time 0.
+            steps: into how many equal intervals [0, 1] is divided.
 
         Raises:
             StepUnderflow: adaptive steps became too small, in the backward pass too.
         """
 
-    def _integrate(self, field: nn.Module, z: Tensor, grid: Tensor, **options: Any) -> Tensor:
-        from torchdiffeq import odeint, odeint_adjoint  # here: it brings scipy, a second that planning can spare
-
-        integrate = odeint_adjoint if self.adjoint else odeint
-        states: Tensor = integrate(field, z, _ends(grid), **options)  # (2, *z.shape)
-        return states[1]
-
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class FixedSolver(Solver):
-    """One step an interval of the grid, with 1, 2 or 4 evaluations of the field (rk4 is the 3/8 rule)."""
+    """One step an interval, with 1 to 4 evaluations of the field; `rk4` is Kutta's 3/8 rule.
 
-    method: Literal["euler", "midpoint", "rk4"]
+    Attributes:
+        adjoint: take the gradient from the adjoint equation instead of backpropagation through the steps. Raises
+            BadInput for a method that torchdiffeq does not have.
+    """
 
-    def solve(self, field: nn.Module, z: Tensor, grid: Tensor) -> Tensor:
-        # Not `step_size`: from it torchdiffeq makes a grid in floating point, with a step too many for some counts.
-        def steps(_: object, __: object, t: Tensor) -> Tensor:
-            return grid if t[0] < t[-1] else grid.flip(0)  # backwards for the adjoint
+    method: Literal["euler", "midpoint", "heun", "ralston", "heun3", "rk4", "rk4_classical"]
+    adjoint: bool
 
-        return self._integrate(field, z, grid, method=self.method, options={"grid_constructor": steps})
+    def __post_init__(self) -> None:
+        if self.adjoint and self.method not in THEIRS:
+            raise BadInput(
+                f"solver.adjoint: the adjoint equation is solved by {', '.join(THEIRS)}, not by {self.method}"
+            )
+
+    def evaluations(self, steps: int) -> int | None:
+        return None if self.adjoint else steps * len(TABLEAUS[self.method].b)
+
+    def solve(self, field: "nn.Module", z: "Tensor", steps: int) -> "Tensor":
+        if not self.adjoint:
+            return TABLEAUS[self.method].solve(field, z, steps)
+        from taunode.models.odeint import fixed_adjoint
+
+        return fixed_adjoint(field, z, steps, THEIRS[self.method])
+
+
+@final
+class TableauSolver(Solver):
+    """One step an interval by a method of your own.
+
+    a, b  as in `taunode.models.tableau.Tableau`; a configuration may have fractions, such as 1/3
+    c     the times of the stages; None: the sums of the rows of a, which others are not accepted
+
+    Raises BadInput for a tableau that is not consistent.
+    """
+
+    def __init__(self, a: list[list[float]], b: list[float], c: list[float] | None = None) -> None:
+        self.tableau = Tableau(tuple(tuple(row) for row in a), tuple(b))
+        if c is not None:
+            self.tableau.check_times(c)
+
+    @classmethod
+    def completed(cls, values: Mapping[str, Any], arch: Mapping[str, Any]) -> dict[str, Any]:
+        """With numbers for fractions, and without `c`, which says nothing that `a` does not."""
+        numbers = {key: _numbers(value, f"solver.{key}") for key, value in values.items() if key in ("a", "b", "c")}
+        try:
+            cls(**numbers)
+        except TypeError:  # no lists, or one is missing, which whoever builds it says better
+            return {**values, **numbers}
+        return {key: value for key, value in {**values, **numbers}.items() if key != "c"}
+
+    def evaluations(self, steps: int) -> int:
+        return steps * len(self.tableau.b)
+
+    def solve(self, field: "nn.Module", z: "Tensor", steps: int) -> "Tensor":
+        return self.tableau.solve(field, z, steps)
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class AdaptiveSolver(Solver):
-    """Steps as large as keep the error of each within atol + rtol·|z|; the first try is the grid's first interval.
+    """Steps as large as keep the error of each within atol + rtol·|z|; the first try is 1/steps.
 
-    The grid gives only the beginning, the end and that first step. Raises BadInput for tolerances that are not
-    positive.
+    `steps` gives only that first one. Raises BadInput for tolerances that are not positive.
+
+    Attributes:
+        adjoint: take the gradient from the adjoint equation instead of backpropagation through the steps.
     """
 
     method: Literal["dopri5", "bosh3", "adaptive_heun"]
     rtol: float
     atol: float
+    adjoint: bool
 
     def __post_init__(self) -> None:
         for key, value in (("rtol", self.rtol), ("atol", self.atol)):
             if not (math.isfinite(value) and value > 0):
                 raise BadInput(f"solver.{key} must be a finite number > 0, got {value}")
 
-    def solve(self, field: nn.Module, z: Tensor, grid: Tensor) -> Tensor:
-        options = {
-            "step_t": _ends(grid),  # end there, instead of stepping over the end and interpolating
-            # Else torchdiffeq estimates one, and its gradient is NaN where the field does not change.
-            "first_step": grid[1] - grid[0],
-        }
-        watched = _Watched(field)
-        return self._integrate(watched, z, grid, method=self.method, rtol=self.rtol, atol=self.atol, options=options)
+    def evaluations(self, steps: int) -> None:
+        return None
+
+    def solve(self, field: "nn.Module", z: "Tensor", steps: int) -> "Tensor":
+        from taunode.models.odeint import adaptive
+
+        return adaptive(field, z, steps, self.method, self.rtol, self.atol, self.adjoint)
 
 
-def _ends(grid: Tensor) -> Tensor:
-    return torch.stack((grid[0], grid[-1]))
+def _numbers(value: Any, key: str) -> Any:
+    """Fractions in text, also in lists, as numbers.
 
-
-class _Watched(nn.Module):
-    """A field that is told of every step by torchdiffeq, just before it would stop at an assertion."""
-
-    def __init__(self, field: nn.Module) -> None:
-        super().__init__()
-        self.field = field
-
-    def forward(self, t: Tensor, z: Tensor) -> Tensor:
-        v: Tensor = self.field(t, z)
-        return v
-
-    def callback_step(self, t: Tensor, z: Tensor, dt: Tensor) -> None:
-        if not (t + dt > t and z.isfinite().all()):
-            raise StepUnderflow(t.item())
-
-    def callback_step_adjoint(self, t: Tensor, states: tuple[Tensor, ...], dt: Tensor) -> None:
-        if not (t - dt < t and all(state.isfinite().all() for state in states)):
-            raise StepUnderflow(t.item())
+    Raises:
+        BadInput: a text that is none.
+    """
+    if isinstance(value, list):
+        return [_numbers(item, f"{key}[{place}]") for place, item in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(Fraction(value))
+    except (ValueError, ZeroDivisionError):
+        raise BadInput(f"{key} must be a number or a fraction such as 1/3, got {value!r}") from None

@@ -2,20 +2,29 @@
 
 τ = 1/√L is the theorem of Zhang, Yu, Yi, Chen, Liu, "Convergence Theory of Learning Over-parameterized
 ResNet: A Full Characterization" (arXiv 1903.07120); β = 1/4 and 0.4 are its explosion experiments. A rule
-(`TauRule`) says where τ starts and whether it is then trained; `scales` makes the modules that apply it.
+(`TauRule`) says where τ starts and whether it is then trained; `taunode.models.scale` applies it. No torch here:
+freezing a configuration asks the rules.
 """
 
+import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, assert_never
-
-import torch
-from torch import Tensor, nn
+from itertools import groupby
+from typing import Any, Literal, final
 
 from taunode.errors import BadInput
+
+Learn = Literal["none", "shared", "block", "channel"]
+LONGEST_LABEL = 40  # characters, of tables' columns
+WORDS: dict[Learn, str] = {
+    "none": "",
+    "shared": " learned",
+    "block": " learned per block",
+    "channel": " learned per channel",
+}
 
 
 class TauRule(ABC):
@@ -26,8 +35,21 @@ class TauRule(ABC):
     learning rate of a trained τ.
     """
 
-    learn: Literal["none", "shared", "block", "channel"]
+    learn: Learn
     lr_factor: float
+
+    @classmethod
+    def automatic(cls, normalised: bool) -> Learn:
+        """What `learn: auto` is in a network with or without normalisation: as in the paper, shared without it."""
+        return "none" if normalised else "shared"
+
+    @final
+    @classmethod
+    def completed(cls, values: Mapping[str, Any], arch: Mapping[str, Any]) -> dict[str, Any]:
+        """The configured values of a rule with nothing left open for the network that `arch` configures."""
+        if values.get("learn") != "auto":
+            return dict(values)
+        return {**values, "learn": cls.automatic(normalised=arch.get("norm") != "none")}
 
     def counts(self, stages: Sequence[int]) -> int:
         """L of a network with `stages[s]` blocks in stage s: all of them, unless a rule counts otherwise."""
@@ -44,6 +66,13 @@ class TauRule(ABC):
     def label(self) -> str:
         """The rule as tables and figures show it, made from its values."""
 
+    @final
+    def facts(self, stages: Sequence[int]) -> dict[str, Any]:
+        """What tables say: `tau`, the label; `blocks`, L; `tau_value`, where τ starts if in all blocks alike."""
+        values = set(self.values(stages))
+        single = {"tau_value": values.pop()} if len(values) == 1 else {}
+        return {"tau": self.label(), "blocks": self.counts(stages), **single}
+
 
 @dataclass(frozen=True)
 class PowerLaw(TauRule):
@@ -57,15 +86,11 @@ class PowerLaw(TauRule):
     scale: float
     exponent: float
     blocks: Literal["total", "largest_stage"] = "total"
-    learn: Literal["none", "shared", "block", "channel"] = "none"
+    learn: Learn = "none"
     lr_factor: float = 0.1
 
     def __post_init__(self) -> None:
-        for key, value in (("scale", self.scale), ("lr_factor", self.lr_factor)):
-            if not (math.isfinite(value) and value >= 0):
-                raise BadInput(f"tau.{key} must be a finite number >= 0, got {value}")
-        if not math.isfinite(self.exponent):
-            raise BadInput(f"tau.exponent must be a finite number, got {self.exponent}")
+        _check(("scale", self.scale), ("lr_factor", self.lr_factor), exponents=(("exponent", self.exponent),))
 
     def counts(self, stages: Sequence[int]) -> int:
         return sum(stages) if self.blocks == "total" else max(stages)
@@ -91,13 +116,95 @@ class PowerLaw(TauRule):
             text = power if self.scale == 1 else f"{text}·{power}"
             if self.blocks == "largest_stage":
                 text += " of the largest stage"
-        suffix = {
-            "none": "",
-            "shared": " learned",
-            "block": " learned per block",
-            "channel": " learned per channel",
-        }
-        return text + suffix[self.learn]
+        return text + WORDS[self.learn]
+
+
+class BlockwiseRule(TauRule):
+    """A rule whose τ differs from block to block, so that blocks cannot share a learned one."""
+
+    learn: Literal["none", "block", "channel"]
+
+    @classmethod
+    def automatic(cls, normalised: bool) -> Learn:
+        return "none" if normalised else "block"
+
+
+@final
+@dataclass(frozen=True)
+class Decreasing(BlockwiseRule):
+    """τ_l = scale · l^−exponent · ln(l+1)^−log_exponent in block l = 1, …, L, whatever L.
+
+    With exponent 1/2 and log_exponent 1 the squares have a finite sum: Hayou, Clerico, He, Deligiannidis, Doucet,
+    Rousseau, "Stable ResNet" (arXiv 2010.12859). Raises BadInput as `PowerLaw` does.
+    """
+
+    scale: float
+    exponent: float
+    log_exponent: float
+    learn: Literal["none", "block", "channel"] = "none"
+    lr_factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        exponents = (("exponent", self.exponent), ("log_exponent", self.log_exponent))
+        _check(("scale", self.scale), ("lr_factor", self.lr_factor), exponents=exponents)
+
+    def values(self, stages: Sequence[int]) -> list[float]:
+        try:
+            found = [
+                self.scale * float(block) ** -self.exponent * math.log(block + 1) ** -self.log_exponent
+                for block in range(1, sum(stages) + 1)
+            ]
+        except OverflowError:
+            found = [math.inf]
+        if not all(map(math.isfinite, found)):
+            raise BadInput(f"tau is not finite in all of {sum(stages)} blocks: tau's exponents must be larger")
+        return found
+
+    def label(self) -> str:
+        """For example `l^-1/2·ln(l+1)^-1`, `0.5·l^-1`, `l^-1 learned per block`."""
+        parts = [_number(self.scale)] if self.scale != 1 else []
+        parts += [
+            f"{base}^{_power(-exponent)}"
+            for base, exponent in (("l", self.exponent), ("ln(l+1)", self.log_exponent))
+            if exponent != 0 and self.scale != 0
+        ]
+        return ("·".join(parts) or "1") + WORDS[self.learn]
+
+
+@final
+@dataclass(frozen=True)
+class Listed(BlockwiseRule):
+    """τ of every block, one after another as written down; raises BadInput for negative ones and for another count."""
+
+    each: list[float]
+    learn: Literal["none", "block", "channel"] = "none"
+    lr_factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check(*((f"each[{place}]", tau) for place, tau in enumerate(self.each)), ("lr_factor", self.lr_factor))
+
+    def values(self, stages: Sequence[int]) -> list[float]:
+        if len(self.each) != sum(stages):
+            raise BadInput(f"tau.each has {len(self.each)} numbers, the network {sum(stages)} blocks")
+        return list(self.each)
+
+    def label(self) -> str:
+        """Runs of equal numbers, `1×18 0.5×36`; of many, a hash tells them apart: `54 values 3f2a91c0`."""
+        runs = [(tau, len(list(equal))) for tau, equal in groupby(self.each)]
+        text = " ".join(_number(tau) + (f"×{count}" if count > 1 else "") for tau, count in runs)
+        if len(text) > LONGEST_LABEL:
+            text = f"{len(self.each)} values {hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
+        return text + WORDS[self.learn]
+
+
+def _check(*numbers: tuple[str, float], exponents: Sequence[tuple[str, float]] = ()) -> None:
+    """Refuse a number that is negative or not finite, and an exponent that is not finite."""
+    for key, value in numbers:
+        if not (math.isfinite(value) and value >= 0):
+            raise BadInput(f"tau.{key} must be a finite number >= 0, got {value}")
+    for key, value in exponents:
+        if not math.isfinite(value):
+            raise BadInput(f"tau.{key} must be a finite number, got {value}")
 
 
 def _number(value: float) -> str:
@@ -109,80 +216,3 @@ def _power(value: float) -> str:
     """The same, but as a fraction where one with a denominator up to 4 is exactly the value."""
     fraction = Fraction(value).limit_denominator(4)
     return str(fraction) if float(fraction) == value else _number(value)
-
-
-class FixedScale(nn.Module):
-    """Multiplies by the number `tau`; 1 is free."""
-
-    def __init__(self, tau: float) -> None:
-        super().__init__()
-        self.tau = tau
-
-    def forward(self, branch: Tensor) -> Tensor:
-        return branch if self.tau == 1 else branch * self.tau
-
-    def extra_repr(self) -> str:
-        return f"tau={self.tau:.6g}"
-
-
-class LearnedScale(nn.Module):
-    """Multiplies by the trained parameter `tau`: a number of shape (), or one a channel of shape (channels, 1, 1).
-
-    Used by `uses` blocks, its gradient is the average over them. The average is part of the forward pass
-    and not a hook on the parameter, because a copied or replaced parameter has lost its hooks.
-    """
-
-    def __init__(self, tau: Tensor, lr_factor: float, uses: int = 1) -> None:
-        super().__init__()
-        self.tau = nn.Parameter(tau)
-        self.lr_factor = lr_factor
-        self.uses = uses
-
-    def forward(self, branch: Tensor) -> Tensor:
-        # Exactly τ, since detached + w·(τ − detached) = detached + w·0; its gradient is multiplied by w.
-        tau = torch.lerp(self.tau.detach(), self.tau, 1 / self.uses)
-        return branch * tau.to(branch.dtype)  # under autocast a vector τ would widen the whole branch
-
-    def extra_repr(self) -> str:
-        return f"shape={tuple(self.tau.shape)}, uses={self.uses}"
-
-
-class BorrowedScale(nn.Module):
-    """Applies the scale that another block owns.
-
-    The owner sits in a tuple so that it is not registered here: a state dict names a shared τ once, and the
-    owner *module* (not its parameter, which `.to` may replace) is what all blocks have in common.
-    """
-
-    def __init__(self, owner: LearnedScale) -> None:
-        super().__init__()
-        self._owner = (owner,)
-
-    def forward(self, branch: Tensor) -> Tensor:
-        scaled: Tensor = self._owner[0](branch)
-        return scaled
-
-
-def scales(rule: TauRule, stages: Sequence[int], channels: Sequence[int]) -> list[nn.Module]:
-    """The module that multiplies each block's branch by its τ, in order of the blocks.
-
-    `stages[s]` and `channels[s]` are the number of blocks and the output channels of stage s. Each module
-    maps (batch, channels, height, width) to the same shape. A shared τ belongs to the first block's module.
-    """
-    values = rule.values(stages)
-    match rule.learn:
-        case "none":
-            return [FixedScale(value) for value in values]
-        case "shared":
-            owner = LearnedScale(torch.tensor(values[0]), rule.lr_factor, uses=len(values))
-            return [owner, *(BorrowedScale(owner) for _ in values[1:])]
-        case "block":
-            return [LearnedScale(torch.tensor(value), rule.lr_factor) for value in values]
-        case "channel":
-            widths = [width for count, width in zip(stages, channels, strict=True) for _ in range(count)]
-            return [
-                LearnedScale(torch.full((width, 1, 1), value), rule.lr_factor)
-                for value, width in zip(values, widths, strict=True)
-            ]
-        case _:
-            assert_never(rule.learn)

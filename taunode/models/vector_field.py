@@ -20,10 +20,12 @@ KERNEL = 3
 
 
 class VectorField(nn.Module, ABC):
-    """A map of time t, of shape (), and state z (batch, channels, height, width) to dz/dt of z's shape."""
+    """A map of time t, a number or of shape (), and state z (batch, channels, height, width) to dz/dt of z's shape."""
+
+    interpolation: Interpolation
 
     @abstractmethod
-    def forward(self, t: Tensor, z: Tensor) -> Tensor: ...
+    def forward(self, t: float | Tensor, z: Tensor) -> Tensor: ...
 
 
 @final
@@ -50,9 +52,9 @@ class RkhsField(VectorField):
             torch.zeros(visible) if zero_init else std * torch.randn(visible) for _ in range(interpolation.layers + 1)
         )
 
-    def forward(self, t: Tensor, z: Tensor) -> Tensor:
+    def forward(self, t: float | Tensor, z: Tensor) -> Tensor:
         # Blending the weights costs one convolution, blending the outputs would cost two.
-        w = functools.reduce(torch.add, [share * self.w[knot] for knot, share in self.interpolation.at(t)])
+        w = functools.reduce(torch.add, [_times(share, self.w[knot]) for knot, share in self.interpolation.at(t)])
         return _hidden_layer(z, self.omega, w)
 
 
@@ -75,11 +77,11 @@ class ShlField(VectorField):
             for w in self.w:
                 nn.init.zeros_(w)
 
-    def forward(self, t: Tensor, z: Tensor) -> Tensor:
+    def forward(self, t: float | Tensor, z: Tensor) -> Tensor:
         # The two knots side by side are one net of twice the width: two convolutions for four, a tenth faster.
         shares = self.interpolation.at(t)
         omega = torch.cat([self.omega[knot] for knot, _ in shares])
-        w = torch.cat([share * self.w[knot] for knot, share in shares], dim=1)
+        w = torch.cat([_times(share, self.w[knot]) for knot, share in shares], dim=1)
         return _hidden_layer(z, omega, w)
 
 
@@ -87,6 +89,10 @@ def _hidden_layer(z: Tensor, omega: Tensor, w: Tensor) -> Tensor:
     """w∗ReLU(omega∗z)."""
     hidden = F.relu(F.conv2d(z, omega, padding=1), inplace=True)
     return F.conv2d(hidden, w, padding=1)
+
+
+def _times(share: float, weight: Tensor) -> Tensor:
+    return weight if share == 1 else share * weight
 
 
 def _check(channels: int, hidden_channels: int) -> None:

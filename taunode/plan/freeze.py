@@ -23,7 +23,7 @@ from taunode.runs.runtime import Runtime
 from taunode.runs.signature import flatten
 from taunode.training.schedule import Initialisation, Schedule
 
-GROUPS = ("arch", "tau", "dataset", "schedule", "embedding", "solver", "optimizer", "parametrization")
+GROUPS = ("arch", "tau", "init", "dataset", "schedule", "embedding", "solver", "optimizer", "parametrization")
 KEYS = (*GROUPS, "seed", "precision")
 PRECISIONS = ("fp32", "bf16", "fp64")
 
@@ -132,13 +132,16 @@ class Freezer:
         frozen = dict(zip(GROUPS, json.loads(blocks), strict=True))
         schedule = self._schedules(json.dumps(frozen["schedule"]))
         shape = {key: frozen["dataset"][key] for key in ("channels", "image_size", "classes")}
-        self._training(json.dumps({key: frozen[key] for key in ("schedule", "optimizer", "parametrization")}))
+        training = ("schedule", "optimizer", "parametrization", "init")
+        self._training(json.dumps({key: frozen[key] for key in training}))
         parts = {key: frozen[key] for key in ("arch", *build.PARTS)}
         nodes = json.dumps({**parts, "dataset": shape}, sort_keys=True)
         facts = self._network_facts(nodes)
-        if isinstance(schedule, Initialisation) and "tau" not in facts:
+        if isinstance(schedule, Initialisation) and "blocks" not in facts:
             name = frozen["arch"]["_target_"].rpartition(".")[2]
-            raise BadInput(f"schedule=initialisation measures networks with τ (arch=resnet…), {name} has none")
+            raise BadInput(
+                f"schedule=initialisation measures networks of residual blocks (arch=resnet…), {name} is none"
+            )
         return facts | {"epochs_planned": schedule.epochs}
 
     def _build_schedule(self, node: str) -> Schedule | Initialisation:

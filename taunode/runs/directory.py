@@ -5,7 +5,7 @@
     <sweep>/runs/<name>/                one a run; a single run directory is read as a sweep of one
         config.yaml  run.json  claim.<k>  done  .hydra/
         metrics.<k>.csv  timings.<k>.csv  checkpoint.<k>.pt  model.<k>.safetensors  best.<k>.safetensors
-        log.<k>.txt  error.<k>.txt  cancel.<k>
+        log.<k>.txt  error.<k>.txt  cancel.<k>  probes.<k>.parquet
         metrics.csv  timings.csv  model.safetensors  best.safetensors  log.txt      one attempt's files, by plain names
 
 Everything an attempt writes carries its number k, so a process that lost its claim can spoil nothing. The plain names
@@ -31,8 +31,8 @@ from taunode.runs.record import Attempt, Done, Record, read_attempt, read_done, 
 NUMBER = r"([1-9][0-9]{0,5})"  # of an attempt
 ABANDONED = 3600.0  # seconds after which an aside has no writer any more
 _ASIDE = re.compile(
-    rf"\.(?:(?:checkpoint|model|best|metrics|timings|error)\.{NUMBER}\.\w+|(?:claim|cancel)\.{NUMBER}|done|clock|"
-    r"config\.yaml|run\.json|(?:metrics|timings|model|best|log)\.\w+)\.[0-9a-f]{8}"
+    rf"\.(?:(?:checkpoint|model|best|metrics|timings|probes|error)\.{NUMBER}\.\w+|(?:claim|cancel)\.{NUMBER}|done|clock|"
+    r"config\.yaml|run\.json|(?:metrics|timings|probes|model|best|log)\.\w+)\.[0-9a-f]{8}"
 )
 
 
@@ -84,6 +84,9 @@ class RunDirectory:
     def best(self, attempt: int) -> Path:
         return self.path / f"best.{attempt}.safetensors"
 
+    def probes(self, attempt: int) -> Path:
+        return self.path / f"probes.{attempt}.parquet"
+
     def log(self, attempt: int) -> Path:
         return self.path / f"log.{attempt}.txt"
 
@@ -100,7 +103,7 @@ class RunDirectory:
 
     def settle(self, attempt: int) -> None:
         """As `link`, for good: hard links, which cost no inode and survive being copied one by one."""
-        for name in self.linked:
+        for name in (*self.linked, "probes.parquet"):
             stem, suffix = name.split(".", 1)
             beside = aside(self.path / name)
             try:

@@ -42,6 +42,7 @@ class Runtime:
     keep_checkpoint: bool
     loader_workers: int | None = None  # from here on: keys that the records of older releases lack
     grace_seconds: float | None = None
+    probes: int | None = None
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
@@ -51,6 +52,8 @@ class Runtime:
                 "runtime.loader_workers must be at least 0, or null for the processors shared out, "
                 f"got {self.loader_workers}"
             )
+        if self.probes is not None and self.probes < 1:
+            raise BadInput(f"runtime.probes must be at least 1 step, or null for none, got {self.probes}")
         for name in ("checkpoint_seconds", "lease_seconds", "grace_seconds"):
             value = getattr(self, name)
             if value is not None and not value > 0:

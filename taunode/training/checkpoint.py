@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, ClassVar, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from taunode.models.network import Network
 from taunode.training.metrics import Means
 from taunode.training.optimizer import Updates
+from taunode.training.probes import Probes
 
 
 class Loader(Protocol):
@@ -30,6 +32,7 @@ class Files(Protocol):
     def checkpoint(self, write: Callable[[BinaryIO], object]) -> None: ...
     def tables(self, metrics: list[dict[str, Any]], timings: list[dict[str, Any]]) -> None: ...
     def weights(self, name: str, tensors: dict[str, Tensor], epoch: int) -> None: ...
+    def probes(self, table: bytes) -> None: ...
 
 
 @dataclass
@@ -42,9 +45,10 @@ class Training:
         seconds, epoch_seconds: of all attempts together, in all and in the present epoch.
         metrics, timings: one row an epoch.
         best, best_weights: the row of the best epoch, and its weights on the CPU.
+        probes: what was seen inside the network.
     """
 
-    model: nn.Module
+    model: Network
     optimizer: Updates
     loader: Loader
     means: Means
@@ -56,6 +60,7 @@ class Training:
     timings: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Any] | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
+    probes: Probes = field(default_factory=Probes)
 
     plain: ClassVar = ("epoch", "step", "seconds", "epoch_seconds", "metrics", "timings", "best", "best_weights")
     parts: ClassVar = ("model", "optimizer", "loader", "means")
@@ -75,6 +80,9 @@ class Training:
         state: dict[str, Any] = {name: getattr(self, name) for name in self.plain}
         for name in self.parts:
             state[name] = getattr(self, name).state_dict()
+        state["metrics_state"] = self.model.metrics_state()
+        if len(self.probes.rows):
+            state["probes"] = self.probes.state_dict()
         state["generator"] = torch.get_rng_state()
         if torch.cuda.is_initialized():
             state["cuda_generator"] = torch.cuda.get_rng_state()
@@ -85,6 +93,10 @@ class Training:
             setattr(self, name, state[name])
         for name in self.parts:
             getattr(self, name).load_state_dict(state[name])
+        if state.get("metrics_state") is not None:
+            self.model.load_metrics_state(state["metrics_state"])
+        if "probes" in state:
+            self.probes.load_state_dict(state["probes"])
         torch.set_rng_state(state["generator"])
         if torch.cuda.is_initialized() and "cuda_generator" in state:
             torch.cuda.set_rng_state(state["cuda_generator"])

@@ -17,6 +17,7 @@ from taunode.training.checkpoint import Files, Loader, Training
 from taunode.training.metrics import Means, evaluate, sample_losses
 from taunode.training.optimizer import Optimizer
 from taunode.training.parametrization import Parametrization
+from taunode.training.probes import Batch, Probes
 from taunode.training.progress import Report
 from taunode.training.schedule import Schedule
 from taunode.training.stopwatch import Stopwatch
@@ -37,6 +38,7 @@ class Conditions:
         stop: asked after every step; true ends the training with a checkpoint.
         checkpoint_seconds: the most work, in seconds, that may be lost.
         team: the processes that train this network together.
+        probes: after how many steps the network's parts are looked at (`taunode.training.probes`); None: never.
     """
 
     device: torch.device
@@ -45,6 +47,7 @@ class Conditions:
     compile: bool
     channels_last: bool
     team: Team = field(default_factory=Team)
+    probes: int | None = None
 
 
 def fit(
@@ -83,7 +86,7 @@ def fit(
     if conditions.channels_last:
         model = model.to(memory_format=torch.channels_last)
     updates = optimizer.updates(model, rule)
-    state = Training(model, updates, loader, Means(device, top5))
+    state = Training(model, updates, loader, Means(device, top5), probes=Probes(conditions.probes))
     if checkpoint is not None:
         state.restore(checkpoint)
     network: nn.Module = torch.compile(model) if conditions.compile else model  # type: ignore[assignment]  # a module
@@ -101,6 +104,7 @@ def fit(
     def save() -> None:
         watch.lap()
         files.checkpoint(state.save)
+        write_probes(state, files)
         watch.saved()
 
     def pause(seconds: float) -> None:
@@ -125,7 +129,9 @@ def fit(
                     return finish(state, files, diverged=True)
                 updates.zero_grad()
                 (losses.sum() * (team.share.world / samples)).backward()  # the team's mean of these: the batch's mean
-                updates.step(rate(state.step))
+                batch = Batch(inputs.to(dtype), labels, samples, autocast, team)
+                with state.probes.around(model, state.epoch, state.epoch * len(loader) + state.step, batch):
+                    updates.step(rate(state.step))
                 state.means.add(sums)
                 state.step += 1
                 watch.images += round(samples)
@@ -146,6 +152,7 @@ def fit(
             state.end_epoch(row, better=state.best is None or row[chosen_by] < state.best[chosen_by])
             state.timings.append(watch.row(images_per_second))
             files.tables(state.metrics, state.timings)
+            write_probes(state, files)
             report.epoch(row, images_per_second)
             if state.epoch < schedule.epochs:
                 pause(conditions.checkpoint_seconds / 10)  # rarer: the last checkpoint is fresh
@@ -156,6 +163,11 @@ def fit(
     if not math.isfinite(state.metrics[-1]["test_loss"]):  # no step comes after the last one to find what it did
         return finish(state, files) | {"diverged_epoch": state.epoch, "diverged_step": len(loader)}
     return finish(state, files)
+
+
+def write_probes(state: Training, files: Files) -> None:
+    if len(state.probes.rows):
+        files.probes(state.probes.to_parquet())
 
 
 def finish(state: Training, files: Files, diverged: bool = False) -> dict[str, Any]:
@@ -171,4 +183,5 @@ def finish(state: Training, files: Files, diverged: bool = False) -> dict[str, A
     if diverged:
         summary |= {"diverged_epoch": state.epoch + 1, "diverged_step": state.step + 1}
     files.weights("model", state.weights(), state.epoch)
+    write_probes(state, files)
     return summary

@@ -40,7 +40,14 @@ class Factors:
 
 
 class Parametrization(ABC):
-    """A rule. At width 1 and one block every factor is 1."""
+    """A rule. At width 1 and one block every factor is 1.
+
+    It comes after the network's `init`: it multiplies the weights that this left by what their role has in this width.
+    """
+
+    def needs_independent_blocks(self) -> bool:
+        """Whether it is derived for blocks whose weights are drawn alike and independently, whatever the depth."""
+        return False
 
     @abstractmethod
     def factors(self, role: Role, kind: Kind, blocks: int, width: float) -> Factors:
@@ -75,6 +82,9 @@ class MaximalUpdate(Parametrization):
     """
 
     depthwise: bool
+
+    def needs_independent_blocks(self) -> bool:
+        return self.depthwise
 
     def factors(self, role: Role, kind: Kind, blocks: int, width: float) -> Factors:
         deep = float(blocks) ** -0.5 if self.depthwise and kind == "adam" else 1.0

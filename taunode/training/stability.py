@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from taunode.models.network import Network
-from taunode.models.tau_resnet import TauResNet
 from taunode.training.checkpoint import Files
 from taunode.training.schedule import Initialisation
 from taunode.training.stopwatch import peak_memory
@@ -26,7 +25,7 @@ class Stability:
     """Of one network and one batch.
 
     Attributes:
-        growth: RMS of the last stage's output over RMS of the stem's.
+        growth: RMS of the last block's output over RMS of the stem's.
         stem_gradient: Euclidean norm of the gradient at the stem's convolution, for a random linear read-out N(0, 1)
             of the logits, summed over the batch.
     """
@@ -39,27 +38,31 @@ class Stability:
         return math.isfinite(self.growth) and math.isfinite(self.stem_gradient)
 
 
-def measure(network: TauResNet, images: Tensor, readout: Tensor) -> Stability:
+def measure(network: Network, images: Tensor, readout: Tensor) -> Stability:
     """Growth and gradient of a network as it is.
 
     Args:
+        network: one with residual blocks (`Network.chain`).
         images: (batch, channels, height, width), of the network's precision.
         readout: (batch, classes), what the logits are multiplied by.
     """
     sizes: dict[nn.Module, float] = {}
 
-    def note(module: nn.Module, inputs: object, output: Tensor) -> None:
-        sizes[module] = output.detach().double().square().mean().sqrt().item()
+    def note(module: nn.Module, inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
+        features = output if isinstance(output, Tensor) else output[0]
+        sizes[module] = features.detach().double().square().mean().sqrt().item()
 
-    last = list(network.stages[-1].children())[-1]
-    hooks = [module.register_forward_hook(note) for module in (network.stem, last)]
+    chain = network.chain()
+    assert chain is not None  # planning has seen to it
+    stem, last = chain.stem, chain.blocks[-1]
+    hooks = [module.register_forward_hook(note) for module in (stem, last)]
     try:
         read = (network(images) * readout).sum()
-        (gradient,) = torch.autograd.grad(read, [network.stem.get_parameter("conv.weight")])
+        (gradient,) = torch.autograd.grad(read, [next(stem.parameters())])
     finally:
         for hook in hooks:
             hook.remove()
-    return Stability(sizes[last] / sizes[network.stem], gradient.double().norm().item())
+    return Stability(sizes[last] / sizes[stem], gradient.double().norm().item())
 
 
 def measure_run(
@@ -80,7 +83,6 @@ def measure_run(
     Returns:
         The summary: `final_growth`, `final_stem_gradient`; with `diverged_epoch` 0 where `precision` cannot hold them.
     """
-    assert isinstance(network, TauResNet)  # planning has seen to it
     began = time.monotonic()
     dtype = torch.float64 if precision == "fp64" else torch.float32
     generator = torch.Generator().manual_seed(seed)

@@ -73,6 +73,9 @@ class AttemptFiles:
         content = to_safetensors({k: v.contiguous() for k, v in tensors.items()}, {"epoch": str(epoch)})
         self._write(path, lambda file: file.write(content), durable=True)
 
+    def probes(self, table: bytes) -> None:
+        self._write(self._run.probes(self._attempt), lambda file: file.write(table))
+
 
 class NoFiles:
     """Of several processes that train one run, the leader alone writes."""
@@ -87,6 +90,9 @@ class NoFiles:
         """Nothing."""
 
     def weights(self, name: str, tensors: dict[str, Tensor], epoch: int) -> None:
+        """Nothing."""
+
+    def probes(self, table: bytes) -> None:
         """Nothing."""
 
     def failed(self, trace: str) -> None:
@@ -166,7 +172,15 @@ def train(
                 about += f", goes on after epoch {checkpoint['epoch']} and {checkpoint['step']} steps"
             print(f"{run.path.name}: {about}", file=log, flush=True)
             report = reports(log, screen, schedule.epochs, run.path.name)
-        conditions = Conditions(device, stop, runtime.checkpoint_seconds, runtime.compile, runtime.channels_last, team)
+        conditions = Conditions(
+            device,
+            stop,
+            runtime.checkpoint_seconds,
+            runtime.compile,
+            runtime.channels_last,
+            team,
+            runtime.probes,
+        )
         try:
             summary = fit(
                 model,

@@ -25,6 +25,9 @@ RUNS = {
     "mnist_fig2": 60,
     "cifar_fig3": 60,
     "forward_stability": 126,
+    "preactivation": 90,
+    "momentum": 72,
+    "smooth_init": 180,
 }  # of the papers' experiments
 
 

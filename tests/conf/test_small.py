@@ -37,7 +37,9 @@ def small(tmp_path: Path) -> RunSmall:
         for run in SweepDirectory(here / "sweeps" / "small" / name):
             config = dict(flatten(run.read_config()))
             record = run.read_record()
-            cells[tuple(config[key] for key in keys)].append({**record.summary, **record.facts, "state": record.state})
+            cells[tuple(config.get(key) for key in keys)].append(
+                {**record.summary, **record.facts, "state": record.state}
+            )
         return dict(cells)
 
     return run
@@ -75,6 +77,36 @@ def test_forward_stability(small):
     logs = [fmean(math.log(run["final_growth"]) for run in cells[depth, 0.5]) for depth in depths]
     assert abs(linear_regression(blocks, logs).slope) < 0.01
     assert growths(0)[-1] > 1e6
+
+
+def test_smooth_init(small):
+    """τ = 1/√L keeps independent weights from growing with L, and smooth ones not; 1/L keeps both."""
+    cells = small("smooth_init", "arch.depth", "tau.exponent", "init._target_")
+    smooth, depths = "taunode.models.init.Smooth", (20, 56, 110)
+
+    def growths(exponent: float, init: str | None) -> list[float]:
+        return [mean(cells[depth, exponent, init], "final_growth") for depth in depths]
+
+    assert growths(0.5, smooth) == sorted(growths(0.5, smooth))
+    assert growths(0.5, smooth)[-1] > 3 * growths(0.5, smooth)[0]
+    for bounded in (growths(0.5, None), growths(1.0, None), growths(1.0, smooth)):
+        assert max(bounded) < 1.2 * min(bounded)
+
+
+@slow
+def test_preactivation(small):
+    """With τ = 1 an identity skip path learns at depths at which a ReLU behind every sum does not."""
+    cells = small("preactivation", "arch.depth", "tau.exponent", "arch.residual")
+    for depth in (56, 110):
+        assert mean(cells[depth, 0.0, "post_activation"]) > 2 * mean(cells[depth, 0.0, "pre_activation"])
+
+
+@slow
+def test_momentum(small):
+    """With τ = 1 and without BN the residual network diverges at depth 56, with a velocity it learns."""
+    cells = small("momentum", "arch.depth", "arch.gamma", "tau.exponent")
+    assert diverged(cells[56, 0, 0.0])
+    assert mean(cells[56, 0.9, 0.0]) < 20
 
 
 @slow

@@ -1,18 +1,24 @@
 """The one block: activation(shortcut(x) + scale(branch(x)))."""
 
+import pytest
 import torch
 from torch import nn
 
 from taunode.models.block import ResidualBlock
-from taunode.models.tau import FixedScale
+from taunode.models.scale import BorrowedScale, FixedScale, LearnedScale
+
+LEARNED = LearnedScale(torch.tensor(0.3), lr_factor=0.1)
 
 
-def test_is_its_formula():
+@pytest.mark.parametrize("scale", [FixedScale(0.3), LEARNED, BorrowedScale(LEARNED)])
+def test_is_its_formula(scale):
     branch, shortcut = nn.Linear(3, 4), nn.Linear(3, 4)
     x = torch.randn(5, 3)
     before = x.clone()
-    out = ResidualBlock(branch, shortcut, FixedScale(0.3), nn.ReLU(inplace=True))(x)
-    torch.testing.assert_close(out, torch.relu(shortcut(x) + 0.3 * branch(x)))
+    block = ResidualBlock(branch, shortcut, scale, nn.ReLU(inplace=True))
+    torch.testing.assert_close(block(x), torch.relu(shortcut(x) + 0.3 * branch(x)))
+    if scale is not LEARNED and not isinstance(scale, FixedScale):
+        torch.testing.assert_close(block(x, torch.tensor(0.7)), torch.relu(shortcut(x) + 0.7 * branch(x)))
     assert torch.equal(x, before)
 
 

@@ -171,6 +171,69 @@ def test_what_is_frozen_gets_no_gradient():
         assert (a.grad is None and b.grad is None) if not a.requires_grad else torch.equal(a.grad, b.grad), name
 
 
+class TwoTensors(nn.Module):
+    """x' = x + v', v' = v/2 + t·f(x), as a chain of momentum with a shared number t."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 3, padding=1)
+        self.norm = nn.BatchNorm2d(2)
+
+    def forward(self, state: tuple[Tensor, Tensor], t: Tensor) -> tuple[Tensor, Tensor]:
+        x, v = state
+        v = v / 2 + t * self.norm(self.conv(x)).tanh()
+        return x + v, v
+
+
+class Enters(nn.Module):
+    """One tensor to two."""
+
+    def forward(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        return x, torch.zeros_like(x)
+
+
+class Leaves(nn.Module):
+    """Two tensors to one; the velocity is not used."""
+
+    def forward(self, state: tuple[Tensor, Tensor], t: Tensor) -> Tensor:
+        return state[0] * t
+
+
+@pytest.mark.parametrize("way", ["eager", "compiled"])
+@pytest.mark.parametrize("bounds", [[0, 3, 8], [0, 1, 2, 5, 7, 8], list(range(9))])
+def test_a_chain_may_carry_several_tensors_and_share_others(bounds, way):
+    chain = nn.ModuleList([Enters(), *(TwoTensors() for _ in range(6)), Leaves()]).double()
+    twin = copy.deepcopy(chain)
+    x, t = torch.randn(3, 2, 4, 4, dtype=torch.float64), torch.tensor(0.3, dtype=torch.float64)
+    found = []
+    for blocks, cuts in ((chain, [0, 8]), (twin, bounds)):
+        number = t.clone().requires_grad_()
+
+        def run(x: Tensor, number: Tensor, blocks: nn.ModuleList = blocks, cuts: list[int] = cuts) -> Tensor:
+            return run_in_segments(list(blocks), cuts, [number.lerp(number * 2, 0.0)], x)
+
+        call = torch.compile(run, backend="aot_eager") if way == "compiled" else run
+        start = x.clone().requires_grad_()
+        call(start, number).square().sum().backward()
+        found.append([start.grad, number.grad, *(p.grad for p in blocks.parameters())])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0 if way == "eager" else 1e-12)
+    assert_same_state(chain, twin)
+
+
+def test_what_two_blocks_have_in_common_gets_both_gradients():
+    conv = nn.Conv2d(2, 2, 3, padding=1)
+    blocks = [nn.Sequential(conv, nn.Tanh()) for _ in range(4)]
+    x = torch.randn(2, 2, 4, 4)
+    found = []
+    for bounds in ([0, 4], [0, 2, 4], [0, 1, 2, 3, 4]):
+        conv.zero_grad()
+        run_in_segments(blocks, bounds, [], x).square().sum().backward()
+        found.append(conv.weight.grad.clone())
+    for gradient in found[1:]:
+        torch.testing.assert_close(gradient, found[0])
+
+
 def kept_bytes(segments: int | None) -> int:
     """What autograd keeps of a forward pass, counted once a tensor, without the parameters."""
     built = net(56, segments=segments)

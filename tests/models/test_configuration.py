@@ -8,8 +8,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 CONF = Path(__file__).parents[2] / "conf"
-FILES = sorted([*CONF.glob("arch/resnet*.yaml"), *CONF.glob("tau/*.yaml")])
+FILES = sorted(path for group in ("arch", "tau", "init", "solver") for path in CONF.glob(f"{group}/*.yaml"))
 TAU = {"scale": 1.0, "blocks": "total", "learn": "auto", "lr_factor": 0.1}
+
+
+WIDTH = {"width": 1.0, "residual": "post_activation"}
 
 
 def composed(*overrides: str) -> dict[str, object]:
@@ -19,7 +22,7 @@ def composed(*overrides: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("depth", [20, 32, 44, 56, 110, 1202])
 def test_a_named_depth_is_that_depth(depth):
-    arch = {"_target_": "taunode.models.resnet.CifarResNet", "depth": depth, "checkpoint_segments": "auto"}
+    arch = {"_target_": "taunode.models.resnet.CifarResNet", "depth": depth, "checkpoint_segments": "auto"} | WIDTH
     assert composed(f"+arch=resnet{depth}") == {"arch": arch | {"norm": "batch"}}
     assert composed(f"+arch=resnet{depth}_nobn") == {"arch": arch | {"norm": "none"}}
     assert composed(f"+arch=resnet{depth}_nobn") == composed(f"+arch=resnet{depth}", "arch.norm=none")
@@ -28,7 +31,7 @@ def test_a_named_depth_is_that_depth(depth):
 
 @pytest.mark.parametrize("depth", [50, 101, 152])
 def test_an_imagenet_depth_is_that_depth(depth):
-    arch = {"_target_": "taunode.models.imagenet.ImageNetResNet", "depth": depth, "checkpoint_segments": "auto"}
+    arch = {"_target_": "taunode.models.imagenet.ImageNetResNet", "depth": depth, "checkpoint_segments": "auto"} | WIDTH
     assert composed(f"+arch=resnet{depth}") == {"arch": arch | {"norm": "batch"}}
     assert composed(f"+arch=resnet{depth}_nobn") == {"arch": arch | {"norm": "none"}}
 
@@ -38,7 +41,7 @@ def test_a_flow_resnet_comes_without_tau_unless_asked(name, target):
     arch = {"_target_": f"taunode.models.flow_resnet.{target}", "layers": 1, "zero_init": True}
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", overrides=[f"arch={name}", "tau=inverse_sqrt"])
-        assert config.tau.exponent == 0.5  # the command line wins, and the network refuses it
+        assert config.tau.exponent == 0.5  # the command line wins
         config = compose("config", overrides=[f"arch={name}"])
     assert config.arch == arch
     assert config.tau is None
@@ -90,3 +93,15 @@ def test_a_file_starts_with_its_line_of_help(path):
     assert first.startswith("# ")
     assert len(first) <= 110
     assert isinstance(yaml.safe_load(rest), dict)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "values"),
+    [("zero_last", "ZeroLast", {}), ("fixup", "Fixup", {}), ("smooth", "Smooth", {"length": 0.1})],
+)
+def test_a_named_initialisation_is_that_class(name, target, values):
+    assert composed(f"+init={name}") == {"init": {"_target_": f"taunode.models.init.{target}"} | values}
+
+
+def test_he_is_no_initialisation_but_the_networks_own():
+    assert composed("+init=he") == {"init": {"_target_": None}}

@@ -9,6 +9,7 @@ from oracles import flow_resnet
 
 from taunode.errors import BadInput
 from taunode.models.flow_resnet import FlowResNet, RkhsResNet, ShlResNet
+from taunode.models.tau import Decreasing, PowerLaw
 
 PARAMETERS = {  # layers: trainable with RKHS, all (arXiv 2112.05531; 3×32×32, 10 classes)
     1: (5_858_122, 9_986_890),
@@ -18,8 +19,11 @@ PARAMETERS = {  # layers: trainable with RKHS, all (arXiv 2112.05531; 3×32×32,
 KINDS = [RkhsResNet, ShlResNet]
 
 
-def net(kind: type[FlowResNet], layers=1, zero_init=True, channels=3, image_size=32, classes=10) -> FlowResNet:
-    return kind(layers=layers, zero_init=zero_init, in_channels=channels, image_size=image_size, classes=classes)
+def net(
+    kind: type[FlowResNet], layers=1, zero_init=True, channels=3, image_size=32, classes=10, tau=None
+) -> FlowResNet:
+    shape = {"in_channels": channels, "image_size": image_size, "classes": classes}
+    return kind(layers=layers, zero_init=zero_init, tau=tau, **shape)
 
 
 @pytest.mark.parametrize("layers", PARAMETERS)
@@ -31,11 +35,15 @@ def test_the_papers_parameter_counts(layers):
     assert shl == {"blocks": layers + 6, "parameters": total, "trainable_parameters": total}
 
 
+RULES = [None, PowerLaw(0.7, 0.5), PowerLaw(0.7, 0.5, learn="shared"), Decreasing(1.0, 1.0, 0.0, learn="block")]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("train", [True, False])
-@pytest.mark.parametrize(("layers", "size"), [(1, 32), (3, 9)])
-def test_outputs_and_gradients_are_the_oracles(kind, layers, size, train):
-    built = net(kind, layers, zero_init=False, image_size=size).double()
+@pytest.mark.parametrize(("layers", "size", "tau"), [(1, 32, None), *((3, 9, rule) for rule in RULES)])
+def test_outputs_and_gradients_are_the_oracles(kind, layers, size, tau, train):
+    built = net(kind, layers, zero_init=False, image_size=size, tau=tau).double()
+    blocks = layers + 6
     with torch.no_grad():
         for name, parameter in built.named_parameters():
             if "norm" in name:
@@ -47,16 +55,45 @@ def test_outputs_and_gradients_are_the_oracles(kind, layers, size, train):
 
     weights = {name: value.detach().clone() for name, value in built.state_dict().items()}
     trained = {name: weights[name].requires_grad_() for name, _ in built.named_parameters()}
-    expected = flow_resnet(weights, images, layers, train)
+    taus = [1.0] * blocks if tau is None else tau.values([blocks])
+    names = [name for name in weights if name.endswith("scale.tau")]
+    if names:
+        taus = [weights[name] for name in names] if len(names) > 1 else [weights[names[0]]] * blocks
+    expected = flow_resnet(weights, images, layers, train, taus)
     logits = built(images)
     torch.testing.assert_close(logits, expected, rtol=0, atol=1e-10)
 
     gradients = torch.autograd.grad(F.cross_entropy(expected, target), list(trained.values()))
     F.cross_entropy(logits, target).backward()
     for (name, parameter), gradient in zip(built.named_parameters(), gradients, strict=True):
+        divisor = blocks if len(names) == 1 and name in names else 1
         torch.testing.assert_close(
-            parameter.grad, gradient, rtol=0, atol=1e-10, msg=lambda text, name=name: f"{name}: {text}"
+            parameter.grad, gradient / divisor, rtol=0, atol=1e-10, msg=lambda text, name=name: f"{name}: {text}"
         )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_tau_is_a_tau_of_one(kind):
+    drawn = []
+    for tau in (None, PowerLaw(1.0, 0.0)):
+        torch.manual_seed(3)
+        drawn.append(net(kind, 2, zero_init=False, image_size=8, tau=tau))
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(drawn[0](x), drawn[1](x))
+    assert "tau" not in drawn[0].facts()
+    assert drawn[1].facts() == drawn[0].facts() | {"tau": "1", "tau_value": 1.0}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("layers", [2, 19])
+def test_with_tau_one_over_layers_the_third_stage_steps_as_eulers_method(kind, layers):
+    built = net(kind, layers, zero_init=False, tau=PowerLaw(1 / layers, 0.0)).double()
+    z = x = torch.randn(2, 256, 4, 4, dtype=torch.float64)
+    with torch.no_grad():
+        for block in built.body.stage3[1:]:
+            x = block(x)
+            z = z + block.branch(z) / layers
+        assert (x - z).abs().max() <= 1e-12
 
 
 @pytest.mark.parametrize("kind", KINDS)

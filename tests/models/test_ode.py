@@ -10,18 +10,22 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from oracles import ode_net, rkhs_field, shl_field
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from taunode import build
 from taunode.errors import BadInput
 from taunode.models.block import ResidualBlock
 from taunode.models.embedding import Embedding
 from taunode.models.ode import RkhsNode, ShlNode
+from taunode.models.scale import FixedScale
 from taunode.models.solver import AdaptiveSolver, FixedSolver
-from taunode.models.tau import FixedScale
+from taunode.models.tableau import TABLEAUS
 
 CONF = Path(__file__).parents[2] / "conf"
 NETS = [RkhsNode, ShlNode]
 EVALUATIONS = {"euler": 1, "midpoint": 2, "rk4": 4}
+ALL = {**EVALUATIONS, "heun": 2, "ralston": 2, "heun3": 3, "rk4_classical": 4}
 
 
 def net(kind=RkhsNode, layers=3, *, method="midpoint", adjoint=False, solver=None, image_size=28, **changed):
@@ -52,7 +56,7 @@ def test_the_papers_parameter_counts(layers, channels):
             assert facts == {"layers": layers, "trainable_parameters": trained, "parameters": trained + a + b}
 
 
-@pytest.mark.parametrize("method", EVALUATIONS)
+@pytest.mark.parametrize("method", ALL)
 @pytest.mark.parametrize("layers", [1, 2, 5])
 @pytest.mark.parametrize(("kind", "interpolation"), [(RkhsNode, "exact"), (RkhsNode, "original"), (ShlNode, "exact")])
 @pytest.mark.parametrize("image_size", [28, 32])
@@ -147,11 +151,81 @@ def test_evaluations_are_counted_in_training_passes(method, adjoint):
             model(images(8, dtype=torch.float32))
     each = EVALUATIONS[method] * layers
     twin = net(layers=7, method=method, adjoint=adjoint, image_size=8)
-    twin.load_state_dict(model.state_dict())  # a training taken up again
+    twin.load_metrics_state(model.metrics_state())  # a training taken up again
     expected = {"nfe_forward": each, "nfe_backward": each if adjoint else 0}
     assert model.extra_metrics() == twin.extra_metrics() == expected
     model.train()(images(8, dtype=torch.float32))
     assert model.extra_metrics() == {"nfe_forward": each, "nfe_backward": 0}
+
+
+def test_weights_are_weights_alone_and_those_of_older_releases_still_load():
+    """They held the counts of evaluations, too, which a checkpoint needs."""
+    model, twin = net(adjoint=True, image_size=8), net(adjoint=True, image_size=8)
+    state = model.state_dict()
+    assert not [name for name in state if "_extra_state" in name]
+    state["_extra_state"] = torch.tensor([3, 60, 30])
+    twin.load_state_dict(state)
+    assert twin.extra_metrics() == {"nfe_forward": 20, "nfe_backward": 10}
+    assert torch.equal(twin.field.w[0], model.field.w[0])
+
+
+class Reads(TorchDispatchMode):
+    """Counts operators, and what is read from the device."""
+
+    def __init__(self):
+        super().__init__()
+        self.operators = self.reads = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.operators += 1
+        self.reads += func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.default)
+        return func(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("kind", NETS)
+def test_a_forward_pass_reads_nothing_from_the_device(kind, method):
+    model, x = net(kind, 20, method=method, image_size=8), images(8, dtype=torch.float32)
+    with Reads() as seen:
+        model(x)
+    assert seen.reads == 0
+    if (kind, method) == (RkhsNode, "midpoint"):
+        assert seen.operators <= 300  # 705 by torchdiffeq
+    with FakeTensorMode() as fake:
+        made = net(kind, 3, method=method, image_size=8)
+        assert made(fake.from_tensor(x)).shape == (4, 10)
+
+
+@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize(("kind", "interpolation"), [(RkhsNode, "exact"), (RkhsNode, "original"), (ShlNode, "exact")])
+def test_compiled_it_is_one_graph(kind, interpolation, method):
+    model, x = net(kind, 3, method=method, interpolation=interpolation, image_size=8), images(8, dtype=torch.float32)
+    expected = model(x)
+    torch.compiler.reset()  # else the graphs of other tests count towards a limit
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), expected)
+    model.eval()
+    torch.testing.assert_close(compiled(x), expected)
+
+
+def test_compiled_for_good_it_has_the_gradients_of_the_plain_one():
+    """By inductor, whose compiler a machine may lack."""
+    model, x = net(layers=2, image_size=8), images(8, dtype=torch.float32)
+    twin = copy.deepcopy(model)
+    model(x).square().sum().backward()
+    torch.compiler.reset()
+    try:
+        torch.compile(twin, fullgraph=True)(x).square().sum().backward()
+    except torch._inductor.exc.InductorError as error:
+        pytest.skip(f"no compiler: {error}")
+    for p, q in zip(model.field.parameters(), twin.field.parameters(), strict=True):
+        torch.testing.assert_close(p.grad, q.grad)
+
+
+def test_an_adaptive_solver_still_runs_in_a_compiled_network():
+    solver = AdaptiveSolver(method="bosh3", rtol=1e-2, atol=1e-2, adjoint=False)
+    model, x = net(layers=2, solver=solver, image_size=8), images(8, dtype=torch.float32)
+    torch.testing.assert_close(torch.compile(model, backend="eager")(x), model(x))
 
 
 def test_an_adaptive_solver_takes_the_knots_from_layers_and_the_steps_from_the_tolerance():
@@ -215,11 +289,17 @@ def test_an_arch_chooses_its_groups_and_the_command_line_wins(arch):
     build.network(config, device="meta")
 
 
-@pytest.mark.parametrize("name", [path.stem for path in sorted((CONF / "solver").glob("*.yaml"))])
+@pytest.mark.parametrize("name", sorted({path.stem for path in (CONF / "solver").glob("*.yaml")} - {"tableau"}))
 def test_a_named_solver_is_that_method(name):
     config = composed("arch=rkhs_node", "arch.layers=2", f"solver={name}")
     assert config["solver"]["method"] == name
     assert build.network(config).solver.method == name
+
+
+def test_a_tableau_is_typed_in():
+    config = composed("arch=rkhs_node", "arch.layers=2", "solver=tableau", "solver.a=[[],[2/3]]", "solver.b=[1/4,3/4]")
+    solver = build.network(build.complete(config)).solver
+    assert solver.tableau == TABLEAUS["ralston"]
 
 
 @pytest.mark.parametrize(

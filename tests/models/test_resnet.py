@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from oracles import cifar_resnet
 
 from taunode.errors import BadInput
+from taunode.models.cifar import stages
 from taunode.models.resnet import CifarResNet
-from taunode.models.tau import PowerLaw
+from taunode.models.tau import Decreasing, Listed, PowerLaw
 
 PARAMETERS = {  # depth: with BN, without (arXiv 1903.07120; 3×32×32, 10 classes)
     20: (269_818, 268_383),
@@ -55,6 +56,11 @@ def test_a_depth_that_is_not_6n_plus_2_is_named_with_the_nearest(depth, near):
     with pytest.raises(BadInput) as error:
         net(depth)
     assert str(error.value) == f"arch.depth must be 6n+2, got {depth}; nearest: {near}"
+
+
+def test_a_depth_of_a_typing_error_is_refused_before_it_is_built():
+    with pytest.raises(BadInput, match=r"^arch\.depth must be at most 100,000, got 1,000,004$"):
+        stages(1_000_004)
 
 
 def test_images_too_small_are_named():
@@ -165,6 +171,16 @@ def test_the_present_tau_can_be_read():
     with torch.no_grad():
         built.stages[0][0].scale.tau[:8] = 1.5  # half of the channels of one of nine blocks
     assert built.learned_tau() == pytest.approx(0.5 + 1.0 / 18)
+
+
+def test_a_tau_a_block_is_in_its_block_and_has_no_one_value():
+    facts = net(20, "none", Decreasing(1.0, 1.0, 0.0)).facts()
+    assert (facts["tau"], facts["blocks"]) == ("l^-1", 9)
+    assert "tau_value" not in facts
+    assert net(20, "none", Listed([0.5] * 9)).facts()["tau_value"] == 0.5
+    built = net(20, "none", Decreasing(1.0, 1.0, 0.0, learn="block"))
+    taus = [block.scale.tau.item() for stage in built.stages for block in stage]
+    assert taus == pytest.approx([1 / block for block in range(1, 10)])
 
 
 def test_norm_and_tau_leave_the_drawn_weights_alone():

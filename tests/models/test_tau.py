@@ -1,18 +1,14 @@
-"""The τ family: its values, its labels, its gradients, and what survives a copy."""
+"""The τ family: its values and its labels."""
 
-import copy
-import io
 import math
 from typing import Literal, get_type_hints
 
 import pytest
-import torch
 
 from taunode.errors import BadInput
-from taunode.models.tau import BorrowedScale, FixedScale, LearnedScale, PowerLaw, scales
+from taunode.models.tau import Decreasing, Listed, PowerLaw
 
 STAGES = [3, 4, 2]
-CHANNELS = [5, 6, 7]
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.5, 1.0, 2.0])
@@ -60,6 +56,13 @@ def test_the_papers_values_by_the_largest_stage(stages, tau):
         (PowerLaw(2.0, 0.5, blocks="largest_stage"), "2·L^-1/2 of the largest stage"),
         (PowerLaw(2.0, 0.5, blocks="largest_stage", learn="shared"), "2·L^-1/2 of the largest stage learned"),
         (PowerLaw(2.0, 0.0, blocks="largest_stage"), "2"),
+        (Decreasing(1.0, 0.5, 1.0), "l^-1/2·ln(l+1)^-1"),
+        (Decreasing(0.5, 1.0, 0.0), "0.5·l^-1"),
+        (Decreasing(1.0, 0.0, 0.0), "1"),
+        (Decreasing(0.0, 0.5, 1.0), "0"),
+        (Decreasing(1.0, 1.0, 0.0, learn="block"), "l^-1 learned per block"),
+        (Listed([1.0, 1.0, 0.5]), "1×2 0.5"),
+        (Listed([0.5] * 54, learn="channel"), "0.5×54 learned per channel"),
     ],
 )
 def test_a_label_is_made_from_the_values(rule, label):
@@ -70,6 +73,50 @@ def test_rules_that_differ_have_labels_that_differ():
     numbers = [0.1, 0.13608276348795434, 0.136083, 0.5, 1.0, 2.0]
     labels = {PowerLaw(scale, exponent).label() for scale in numbers for exponent in numbers}
     assert len(labels) == len(numbers) ** 2
+
+
+def test_long_lists_that_differ_have_short_labels_that_differ():
+    each = [1 / block for block in range(1, 55)]
+    labels = {Listed(each).label(), Listed([*each[:-1], 0.0]).label(), Listed([*each, 0.0]).label()}
+    assert len(labels) == 3
+    assert all(len(label) <= 40 for label in labels)
+
+
+def test_a_decreasing_tau_has_the_value_of_its_block_whatever_the_depth():
+    for blocks in (1, 9, 54):
+        values = Decreasing(0.8, 0.5, 1.0).values([blocks])
+        assert values == pytest.approx(
+            [0.8 / (math.sqrt(b) * math.log(b + 1)) for b in range(1, blocks + 1)], rel=1e-14
+        )
+    assert Decreasing(0.5, 1.0, 0.0).values([2, 1]) == pytest.approx([0.5, 0.25, 0.5 / 3])
+
+
+def test_the_squares_of_the_stable_sequence_have_a_finite_sum_and_those_of_its_root_have_not():
+    stable, harmonic = (
+        [sum(tau**2 for tau in rule.values([blocks])) for blocks in (10**2, 10**4, 10**5)]
+        for rule in (Decreasing(1.0, 0.5, 1.0), Decreasing(1.0, 0.5, 0.0))
+    )
+    assert stable[2] - stable[1] < 1 / math.log(10**4)  # the tail of Σ 1/(l·ln²l)
+    assert harmonic[2] - harmonic[1] == pytest.approx(math.log(10), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (lambda: Decreasing(-1.0, 1.0, 0.0), "tau.scale must be a finite number >= 0, got -1.0"),
+        (lambda: Decreasing(1.0, 1.0, math.nan), "tau.log_exponent must be a finite number, got nan"),
+        (
+            lambda: Decreasing(1.0, -500.0, 0.0).values(STAGES),
+            "tau is not finite in all of 9 blocks: tau's exponents must be larger",
+        ),
+        (lambda: Listed([1.0, -0.5]), "tau.each[1] must be a finite number >= 0, got -0.5"),
+        (lambda: Listed([1.0, 0.5]).values(STAGES), "tau.each has 2 numbers, the network 9 blocks"),
+    ],
+)
+def test_what_a_rule_with_a_value_a_block_refuses(rule, message):
+    with pytest.raises(BadInput) as error:
+        rule()
+    assert str(error.value) == message
 
 
 @pytest.mark.parametrize(
@@ -103,95 +150,3 @@ def test_configured_values_can_be_checked_against_the_annotations():
         "learn": Literal["none", "shared", "block", "channel"],
         "lr_factor": float,
     }
-
-
-@pytest.mark.parametrize("learn", ["none", "shared", "block", "channel"])
-@pytest.mark.parametrize("scale", [0.0, 0.5, 1.0])
-def test_every_member_multiplies_by_tau(learn, scale):
-    rule = PowerLaw(scale, 0.5, learn=learn)
-    modules = scales(rule, STAGES, CHANNELS)
-    widths = [5] * 3 + [6] * 4 + [7] * 2
-    for module, width, tau in zip(modules, widths, rule.values(STAGES), strict=True):
-        branch = torch.randn(2, width, 4, 3)
-        torch.testing.assert_close(module(branch), branch * tau)
-
-
-@pytest.mark.parametrize(("learn", "numbers"), [("none", 0), ("shared", 1), ("block", 9), ("channel", 53)])
-def test_every_member_has_as_many_numbers_as_it_says(learn, numbers):
-    modules = torch.nn.ModuleList(scales(PowerLaw(1.0, 0.5, learn=learn), STAGES, CHANNELS))
-    assert sum(p.numel() for p in modules.parameters()) == numbers
-    assert sum(v.numel() for v in modules.state_dict().values()) == numbers
-
-
-def test_a_fixed_tau_of_one_is_free():
-    branch = torch.randn(1, 2, 3, 3)
-    assert FixedScale(1.0)(branch) is branch
-
-
-def shared(blocks: int, dtype: torch.dtype = torch.float64) -> torch.nn.ModuleList:
-    return torch.nn.ModuleList(scales(PowerLaw(0.7, 0.5, learn="shared"), [blocks], [2])).to(dtype)
-
-
-def gradient_of_tau(modules: torch.nn.ModuleList, branches: list[torch.Tensor]) -> float:
-    """Of Σ_l Σ τ·branch_l²/2, by the shared τ."""
-    sum((module(x) * x).sum() / 2 for module, x in zip(modules, branches, strict=True)).backward()
-    return modules[0].tau.grad.item()
-
-
-def through_state_dict(modules: torch.nn.ModuleList) -> torch.nn.ModuleList:
-    """A new list of modules with the weights of `modules`, by way of the meta device."""
-    with torch.device("meta"):
-        new = shared(len(modules))
-    new.to_empty(device="cpu")
-    new.load_state_dict(modules.state_dict())
-    return new
-
-
-def through_a_file(modules: torch.nn.ModuleList) -> torch.nn.ModuleList:
-    file = io.BytesIO()
-    torch.save(modules, file)
-    file.seek(0)
-    return torch.load(file, weights_only=False)
-
-
-@pytest.mark.parametrize("way", [lambda m: m, copy.deepcopy, through_state_dict, through_a_file])
-@pytest.mark.parametrize("blocks", [1, 2, 7])
-def test_the_shared_gradient_is_the_average_over_blocks(way, blocks):
-    modules = way(shared(blocks))
-    branches = [torch.randn(3, 2, 2, 2, dtype=torch.float64) for _ in range(blocks)]
-    average = sum(float((x * x).sum()) / 2 for x in branches) / blocks
-    assert gradient_of_tau(modules, branches) == pytest.approx(average, rel=1e-13)
-
-
-def test_a_copy_shares_one_tau_of_its_own():
-    original = shared(3)
-    twin = copy.deepcopy(original)
-    with torch.no_grad():
-        twin[0].tau.fill_(5.0)
-    x = torch.ones(1, 2, 1, 1, dtype=torch.float64)
-    assert all(torch.equal(module(x), 5 * x) for module in twin)
-    assert all(not torch.equal(module(x), 5 * x) for module in original)
-
-
-def test_the_shared_value_is_exact_in_every_block():
-    modules = shared(7, torch.float32)
-    x = torch.ones(1, 2, 1, 1)
-    assert isinstance(modules[6], BorrowedScale)
-    assert all(torch.equal(module(x), x * modules[0].tau) for module in modules)
-
-
-def test_the_average_survives_compilation():
-    modules = shared(4)
-    branches = [torch.randn(3, 2, 2, 2, dtype=torch.float64) for _ in modules]
-    eager = gradient_of_tau(copy.deepcopy(modules), branches)
-
-    def loss(inputs: list[torch.Tensor]) -> torch.Tensor:
-        return sum((module(x) * x).sum() / 2 for module, x in zip(modules, inputs, strict=True))
-
-    torch.compile(loss, backend="aot_eager", fullgraph=True)(branches).backward()
-    assert modules[0].tau.grad.item() == pytest.approx(eager, rel=1e-13)
-
-
-def test_a_tau_per_channel_does_not_widen_a_half_precision_branch():
-    scale = LearnedScale(torch.full((2, 1, 1), 0.5), lr_factor=0.1)
-    assert scale(torch.ones(1, 2, 3, 3, dtype=torch.bfloat16)).dtype == torch.bfloat16

@@ -47,6 +47,8 @@ def configuration(
             "norm": norm,
             "channels": [16, 32, 64],
             "checkpoint_segments": 0,
+            "width": 1.0,
+            "residual": "post_activation",
         },
         "tau": {
             "_target_": "taunode.models.tau.PowerLaw",

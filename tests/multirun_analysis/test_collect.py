@@ -89,15 +89,15 @@ def test_a_run_that_is_done_again_has_no_results_meanwhile(tmp_path):
 
 def test_where_sees_columns_lists_and_keys_that_only_other_runs_have(tmp_path):
     longer = configuration(depth=110, epochs=20, seed=1)
-    longer["arch"]["width"] = 2
+    longer["arch"]["wings"] = 2
     write_runs(tmp_path / "s", [configuration(), longer])
 
     def selected(where):
         return load(tmp_path / "s", where=where).runs["arch.depth"].tolist()
 
     assert sorted(selected('state == "done" and final_test_error < 1000')) == [20, 110]
-    assert selected("arch.width == null") == [20]
-    assert selected("arch.width > 1") == [110]
+    assert selected("arch.wings == null") == [20]
+    assert selected("arch.wings > 1") == [110]
     assert selected("schedule.milestones == [10, 15]") == [110]
     assert selected('tau in ("1", "2") and arch.depth < 100') == [20]
     assert selected("false") == []

@@ -43,8 +43,8 @@ def test_what_a_run_lacks_comes_last(tmp_path):
     configs = [configuration(), configuration(), configuration()]
     for config, width in zip(configs, (None, 10, 9), strict=True):
         if width is not None:
-            config["arch"]["width"] = width
-    layout = pivot(cells(load(write_runs(tmp_path / "s", configs).path).runs), ["arch.width"], ["tau"])
+            config["arch"]["wings"] = width
+    layout = pivot(cells(load(write_runs(tmp_path / "s", configs).path).runs), ["arch.wings"], ["tau"])
     assert [label for (label,) in layout.rows] == ["9.0", "10.0", "–"] or [x for (x,) in layout.rows] == [
         "9",
         "10",

@@ -33,10 +33,10 @@ def test_what_follows_from_other_keys_is_not_said(tmp_path):
 
 def test_lists_and_missing_keys_tell_apart_too(tmp_path):
     short, wide = configuration(epochs=9), configuration()
-    wide["arch"]["width"] = 2
+    wide["arch"]["wings"] = 2
     found, keys = keys_of(write_runs(tmp_path / "s", [configuration(), short, wide]).path)
     assert len(found[keys].drop_duplicates()) == 3
-    assert "width null" in called(found[found["arch.width"].isna()].iloc[0], ["arch.width"])
+    assert "wings null" in called(found[found["arch.wings"].isna()].iloc[0], ["arch.wings"])
 
 
 def test_one_cell_needs_no_name(tmp_path):

@@ -1,6 +1,7 @@
 """The threshold: geometric means, a line an exponent, and only what grows leaves the axis."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from synthetic import configuration, write_initialisations, write_runs
 
@@ -46,11 +47,24 @@ def test_infinite_growth_is_left_out_of_the_means_and_counted(runs):
     assert sorted(table["n"]) == [2] + [3] * 39
 
 
-def test_two_norms_at_one_point_are_refused(runs):
+def test_two_norms_at_one_point_are_two_lines(runs):
     changed = runs.copy()
     changed["arch.norm"] = ["batch" if seed else "none" for seed in changed["seed"]]
     changed.attrs = runs.attrs
-    with pytest.raises(BadInput, match=r"cells that differ in arch.norm; choose with --where"):
+    table = growth(changed)
+    assert len(table) == 2 * 40
+    assert set(zip(table["other"], table["n"], strict=True)) == {("norm batch", 2), ("norm none", 1)}
+    lines = draw(changed)[0].axes[0].lines
+    assert {(str(line.get_label()).partition(", ")[2], line.get_linestyle()) for line in lines} == {
+        ("norm batch", "-"),
+        ("norm none", "--"),
+    }
+
+
+def test_more_lines_than_styles_are_refused(runs):
+    changed = pd.concat([runs.assign(**{"arch.width": width}) for width in range(1, 6)], ignore_index=True)
+    changed.attrs = {**runs.attrs, "keys": [*runs.attrs["keys"], "arch.width"]}
+    with pytest.raises(BadInput, match=r"cells that differ in arch.width, more than 4 of them; choose with --where"):
         growth(changed)
 
 

@@ -55,6 +55,7 @@ def test_what_is_not_equal_is_not_one(one: Any, other: Any) -> None:
         (["tau=one"], ["tau=power", "tau.exponent=0"]),
         (["tau=inverse_sqrt"], ["tau=power", "tau.exponent=0.5"]),
         (["schedule.lr=0.1"], ["schedule.lr=1e-1"]),
+        ([], ["init=he"]),
         ([], ["runtime.threads=2", "runtime.device=cpu", "runtime.checkpoint_seconds=1"]),
     ],
 )

@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -74,6 +75,7 @@ class Memory:
         self.metrics: list[dict[str, Any]] = []
         self.timings: list[dict[str, Any]] = []
         self.kept: dict[str, dict[str, Tensor]] = {}
+        self.probed = pd.DataFrame()
         self._on_tables = on_tables
 
     def checkpoint(self, write: Callable[[BinaryIO], object]) -> None:
@@ -87,6 +89,9 @@ class Memory:
 
     def weights(self, name: str, tensors: dict[str, Tensor], epoch: int) -> None:
         self.kept[name] = tensors
+
+    def probes(self, table: bytes) -> None:
+        self.probed = pd.read_parquet(io.BytesIO(table))
 
     def newest(self) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(io.BytesIO(self.checkpoints[-1]), weights_only=True)
@@ -135,8 +140,11 @@ def train(
     checkpoint_seconds: float = 1e9,
     precision: Any = "fp32",
     checkpoint: dict[str, Any] | None = None,
+    compile: bool = False,
+    probes: int | None = None,
 ) -> dict[str, Any]:
-    conditions = Conditions(torch.device("cpu"), stop, checkpoint_seconds, compile=False, channels_last=False)
+    cpu = torch.device("cpu")
+    conditions = Conditions(cpu, stop, checkpoint_seconds, compile=compile, channels_last=False, probes=probes)
     report = reports(io.StringIO(), None, schedule.epochs, "a run")
     return fit(
         model, loader, tests, schedule, optimizer or sgd(), precision, conditions, files, report, checkpoint, rule=rule

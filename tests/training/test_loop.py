@@ -142,14 +142,15 @@ def test_the_best_epoch_is_the_validation_sets_where_there_is_one() -> None:
         assert torch.equal(value, seen[best + 1][name])  # the first tables are written before the first epoch
 
 
-def resnet(norm: str) -> Network:
+def resnet(norm: str, arch: str = "resnet") -> Network:
     """A new one, always the same; with a learned τ where there is no norm."""
-    return copy.deepcopy(_resnet(norm))
+    return copy.deepcopy(_resnet(norm, arch))
 
 
 @functools.cache
-def _resnet(norm: str) -> Network:
-    return build_model(compose(["arch=resnet", "arch.depth=8", f"arch.norm={norm}", "dataset=synthetic"]))
+def _resnet(norm: str, arch: str) -> Network:
+    depth = "arch.depth=14" if arch == "momentum_resnet" else "arch.depth=8"
+    return build_model(compose([f"arch={arch}", depth, f"arch.norm={norm}", "dataset=synthetic"]))
 
 
 def images() -> tuple[loader.TrainLoader, dict[str, loader.TestLoader]]:
@@ -161,22 +162,36 @@ def images() -> tuple[loader.TrainLoader, dict[str, loader.TestLoader]]:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("norm", ["batch", "none"])
-def test_stopped_anywhere_and_continued_it_is_the_same_bit_by_bit(norm: str, precision: str) -> None:
+@pytest.mark.parametrize(("arch", "norm"), [("resnet", "batch"), ("resnet", "none"), ("momentum_resnet", "batch")])
+def test_stopped_anywhere_and_continued_it_is_the_same_bit_by_bit(arch: str, norm: str, precision: str) -> None:
     schedule, whole = steps(epochs=2, lr=0.05, milestones=[1]), Memory()
-    train(resnet(norm), *images(), schedule, whole, precision=precision)
+    train(resnet(norm, arch), *images(), schedule, whole, precision=precision)
     for step in range(1, 10):  # 4 steps an epoch, and the question at the end of the first
         stopped, continued = Memory(), Memory()
         if step < 9:
             with pytest.raises(Stopped):
-                train(resnet(norm), *images(), schedule, stopped, precision=precision, stop=stop_after(step))
+                train(resnet(norm, arch), *images(), schedule, stopped, precision=precision, stop=stop_after(step))
         else:
-            train(resnet(norm), *images(), schedule, stopped, precision=precision, checkpoint_seconds=0.0)
+            train(resnet(norm, arch), *images(), schedule, stopped, precision=precision, checkpoint_seconds=0.0)
         torch.manual_seed(99)
-        train(resnet(norm), *images(), schedule, continued, precision=precision, checkpoint=stopped.newest())
+        train(resnet(norm, arch), *images(), schedule, continued, precision=precision, checkpoint=stopped.newest())
         assert continued.metrics == whole.metrics
         for kind, weights in whole.kept.items():
             assert all(torch.equal(value, continued.kept[kind][name]) for name, value in weights.items())
+
+
+@pytest.mark.parametrize("solver", ["adaptive_heun", "midpoint"])
+def test_the_evaluations_of_an_ode_net_are_counted_across_a_stop(solver: str) -> None:
+    shape = ["arch.layers=2", "arch.channels=4", "arch.hidden_channels=4", "arch.zero_init=false"]
+    built = build_model(compose(["arch=rkhs_node", f"solver={solver}", *shape, "dataset=synthetic"]))
+    schedule, whole, stopped, continued = steps(epochs=1, lr=5.0, milestones=[]), Memory(), Memory(), Memory()
+    train(copy.deepcopy(built), *images(), schedule, whole)
+    assert whole.metrics[0]["nfe_forward"] >= 4
+    with pytest.raises(Stopped):
+        train(copy.deepcopy(built), *images(), schedule, stopped, stop=stop_after(2))
+    train(copy.deepcopy(built), *images(), schedule, continued, checkpoint=stopped.newest())
+    assert continued.metrics == whole.metrics
+    assert not [name for name in whole.kept["model"] if "extra_state" in name]
 
 
 def options(group: str) -> list[str]:
@@ -186,6 +201,7 @@ def options(group: str) -> list[str]:
 TRAINING = [f"optimizer={name}" for name in options("optimizer")]
 TRAINING += [f"schedule={name}" for name in options("schedule") if name != "initialisation"]
 TRAINING += [f"parametrization={name} optimizer=adamw" for name in options("parametrization")]
+TRAINING += [f"arch=momentum_resnet optimizer={name}" for name in ("adamw", "muon")]
 
 
 @pytest.mark.parametrize("words", TRAINING)

@@ -189,6 +189,15 @@ ROLES = {
     "arch=resnet20_nobn": {"stages.0.0.branch.conv1.before.bias": "scalar", "stages.0.0.scale.tau": "scalar"},
     "arch=resnet20 tau.learn=channel": {"stages.1.0.scale.tau": "vector", "stem.norm.weight": "vector"},
     "arch=resnet50": {"stages.0.0.shortcut.conv.weight": "hidden", "head.weight": "readout", "head.bias": "scalar"},
+    "arch=resnet arch.residual=pre_activation init=fixup arch.norm=none tau=one tau.learn=block": {
+        "stages.0.0.branch.conv1.conv.conv.weight": "hidden",
+        "last.1.bias": "scalar",
+    },
+    "arch=momentum_resnet arch.initial_velocity=learned": {
+        "stages.1.0.velocity.conv1.conv.weight": "hidden",
+        "stages.0.1.branch.conv2.norm.weight": "vector",
+        "last.norm.weight": "vector",
+    },
     "arch=shl_resnet18": {"body.stem.conv.weight": "input", "body.stage1.0.branch.output.weight": "hidden"},
     "arch=rkhs_node": {"field.w.0": "hidden"},
 }
@@ -218,6 +227,29 @@ def test_a_role_that_the_network_says_counts() -> None:
 
     found = {name: role for name, _, role, _ in roles(Said(1.0, 2, 1.0))}
     assert found == {"layers.0.weight": "readout", "layers.1.weight": "readout", "head.weight": "hidden"}
+
+
+FIXUP = ["init=fixup", "arch=resnet20_nobn", "tau=one", "tau.learn=block"]
+
+
+@pytest.mark.parametrize("init", [["init=smooth"], ["init=zero_last"], FIXUP])
+def test_a_parametrization_multiplies_what_an_initialisation_left(init: list[str]) -> None:
+    """By roles alone, so that zero stays zero and what is smooth in depth stays smooth."""
+    config = frozen("arch.width=2", *init, "dataset=synthetic", "parametrization=mup")
+    plain, ruled = build.network({**config, "parametrization": None}), build.network(config)
+    before = dict(plain.named_parameters())
+    for name, parameter, role, _ in roles(ruled):
+        factor = {"input": 2**0.5, "readout": 2**-0.5}.get(role, 1.0)
+        torch.testing.assert_close(parameter, before[name] * factor)
+
+
+@pytest.mark.parametrize(("init", "name"), [(["init=smooth"], "Smooth"), (FIXUP, "Fixup")])
+def test_two_that_follow_the_depth_are_refused_together(init: list[str], name: str) -> None:
+    config = frozen(*init, "dataset=synthetic", "parametrization=depth_mup")
+    for refuse in (build.network, build.parametrization):
+        with pytest.raises(BadInput, match=f"init={name} and parametrization=MaximalUpdate with depthwise both"):
+            refuse(config)
+    assert build.parametrization({**config, "init": None}) == DEPTH_MUP
 
 
 def test_a_network_is_built_with_its_rule_and_its_weights_are_loaded_as_they_are() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from taunode.models.flow_resnet import ShlResNet
 from taunode.models.resnet import CifarResNet
 from taunode.models.tau import PowerLaw
 from taunode.training.schedule import Initialisation
@@ -49,6 +50,15 @@ def test_it_is_what_the_layers_one_by_one_give() -> None:
     gradient = net.stem.get_parameter("conv.weight").grad
     assert gradient is not None
     assert found.stem_gradient == pytest.approx(gradient.norm().item(), rel=1e-12)
+
+
+def test_a_flow_resnet_grows_as_its_blocks_say() -> None:
+    net = ShlResNet(layers=3, zero_init=False, tau=PowerLaw(0.5, 0.0), in_channels=3, image_size=8, classes=5).double()
+    images, readout = torch.randn(4, 3, 8, 8).double(), torch.randn(4, 5).double()
+    found = measure(net, images, readout)
+    net.train()
+    last, stem = net.body(images), net.body.stem(images)
+    assert found.growth == pytest.approx((last.square().mean() / stem.square().mean()).sqrt().item(), rel=1e-12)
 
 
 def looked(net: CifarResNet, seed: int = 0, precision: Any = "fp64") -> tuple[dict[str, Any], Memory]:
