@@ -194,8 +194,12 @@ class SweepDirectory:
     def submission(self, name: str) -> Path:
         return self.slurm / f"{name}.json"
 
+    def command_files(self) -> list[Path]:
+        """The files of all commands, sorted by name; none where `commands/` is a link."""
+        return [] if self.commands.is_symlink() else sorted(self.commands.glob("*.yaml"))
+
     def submissions(self) -> list[Path]:
-        """The files of all submissions, sorted by name."""
+        """The files of all submissions, sorted by name; none where `slurm/` is a link."""
         return [] if self.slurm.is_symlink() else sorted(self.slurm.glob("*.json"))
 
     def run(self, name: str) -> RunDirectory:
