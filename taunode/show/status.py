@@ -147,7 +147,7 @@ def _seconds_left(run: RunDirectory, attempt: int, epochs: int | None) -> float 
         return None
     try:
         seconds = [float(row["seconds"]) for row in rows]
-        left = sum(seconds) / len(seconds) * (epochs - int(rows[-1]["epoch"]))
+        left = sum(seconds) / len(seconds) * max(0, epochs - int(rows[-1]["epoch"]))
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return left if math.isfinite(left) else None

@@ -741,9 +741,3 @@ def _said_steers(s: Spoilt) -> None:
 )
 def _queue(s: Spoilt) -> None:
     s.submit()
-
-
-def chosen() -> list[Case]:
-    """The corpus, or the part of it that one of the words of $TAUNODE_HOSTILE, between bars, is in the name of."""
-    parts = os.environ.get("TAUNODE_HOSTILE", "").split("|")
-    return [one for one in CASES if any(part in one.name for part in parts)]
