@@ -215,7 +215,9 @@ class SweepDirectory:
             if self.runs.is_symlink():
                 raise Unreadable(self.runs, "is a symbolic link")
             with os.scandir(self.runs) as entries:
-                return sorted(entry.name for entry in entries if entry.name[0] != "." and not entry.is_file())
+                return sorted(
+                    entry.name for entry in entries if entry.name[0] != "." and not entry.is_file(follow_symlinks=False)
+                )
         except FileNotFoundError:
             return []
         except OSError as error:

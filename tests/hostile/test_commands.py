@@ -22,10 +22,11 @@ from spoilt import CASES, MARKUP, SECRET, STEERING, Case, Spoilt, make_outside
 from stand_ins import StandIns, Watched
 
 from taunode.cluster.submission import Submission
-from taunode.errors import plain
+from taunode.errors import BadInput, plain
 from taunode.runs.directory import SweepDirectory
 from taunode.runs.files import Unreadable
 from taunode.runs.observe import look
+from taunode.runs.runtime import Runtime
 from taunode.runs.state import RESULTS, State
 from taunode.show.logs import AT_WORK
 
@@ -117,6 +118,16 @@ class Scene:
             try:
                 look(self.sweep.run(name))
             except Unreadable:
+                found.append(name)
+        return found
+
+    def without_settings(self) -> list[str]:
+        """The names of the other runs that nobody can execute as their records say."""
+        found = []
+        for name in set(list_runs(self.sweep)) - set(self.unreadable()):
+            try:
+                Runtime.from_config(self.sweep.run(name).read_record().runtime, self.work)
+            except BadInput:
                 found.append(name)
         return found
 
@@ -312,7 +323,9 @@ def test_slurm_gets_the_healthy_and_no_foreign_word(scene: Scene) -> None:
     assert sent, str(ended)
     runs = [name for one in sent for name in Submission.read(one).runs]
     assert {name_of(scene, 2), name_of(scene, 3)} <= set(runs), str(ended)
-    assert ended.code == (1 if scene.unreadable() else 0), str(ended)
+    left_out = [*scene.unreadable(), *scene.without_settings()]
+    assert_all_are_named(left_out, ended, 1)
+    assert left_out or ended.code == 0, str(ended)
 
 
 @named_case
@@ -321,7 +334,7 @@ def test_a_cancellation_reaches_the_healthy_and_no_foreign_job(scene: Scene) -> 
     assert not [call for call in scene.stand_ins.calls() if call[0] == "scancel"]
     ended = scene.type("taunode-sweep", "cancel", "sweep", "--where", "seed >= 0")
     if scene.case.whole:
-        assert ended.code == 2
+        assert ended.code in (1, 2)
         return
     for seed in (2, 3):
         assert look(scene.sweep.run(name_of(scene, seed)))[2] is State.CANCELLED, str(ended)
