@@ -5,7 +5,8 @@ fatal nor dropped: it is listed with the reason. Nothing in a run directory is e
 """
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
@@ -23,10 +24,20 @@ from multirun_analysis.our_run import OurRun
 from taunode.errors import BadInput, plain
 from taunode.runs.directory import RunDirectory, SweepDirectory, runs_of
 from taunode.runs.state import State
-from taunode.runs.where import Where
+from taunode.runs.where import UnknownKey, Where
 
 # What damaged files raise on their way through YAML, JSON and the record's fields. Nothing in them is executed.
-UNREADABLE = (BadInput, OSError, yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+UNREADABLE = (
+    BadInput,
+    OSError,
+    yaml.YAMLError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+    OverflowError,
+)
 
 
 class Run(Protocol):
@@ -138,7 +149,8 @@ def load(*sweep_dirs: Path | str, where: str | None = None) -> Sweep:
             rows.append(own | config | rest | own)
             shapes[tuple(config), tuple(rest)] = None
     if condition is not None:
-        rows = _select(rows, condition)
+        rows, untold = _select(rows, condition)
+        broken += untold
     keys = dict.fromkeys(key for config_keys, rest_keys in shapes for key in config_keys if key not in rest_keys)
     keys = {key: None for key in keys if key not in ("run", "path", "sweep")}
     return Sweep(paths, _table(rows, list(keys)), _broken(broken), sources)
@@ -154,11 +166,21 @@ def _runs(path: Path, prefix: str) -> list[Run]:
     if RunDirectory(path).record.exists():
         return [OurRun(own, prefix + own, str(path))]
     if sweep.runs.is_dir():
-        return [OurRun(name, prefix + name, os.path.join(sweep.runs, name)) for name in sweep.named()]
-    plain = {os.path.relpath(run, path): str(run) for run in find(path)}
-    if not plain:
+        names = sweep.named()
+        shown = _shown(names)
+        return [OurRun(name, prefix + shown[name], os.path.join(sweep.runs, name)) for name in names]
+    found = {os.path.relpath(run, path): str(run) for run in find(path)}
+    if not found:
         runs_of(path)  # says what is wrong with it
-    return [HydraRun(key, prefix + (own if key == "." else key), run) for key, run in plain.items()]
+    shown = _shown(own if key == "." else key for key in found)
+    return [HydraRun(key, prefix + shown[own if key == "." else key], run) for key, run in found.items()]
+
+
+def _shown(names: Iterable[str]) -> dict[str, str]:
+    """The names of run directories as they are shown, all different."""
+    shown = {name: plain(name) for name in names}
+    count = Counter(shown.values())
+    return {name: one if count[one] == 1 else ascii(name) for name, one in shown.items()}
 
 
 def _read(run: Run) -> tuple[tuple[dict[str, Any], dict[str, Any]] | str, bool]:
@@ -169,7 +191,16 @@ def _read(run: Run) -> tuple[tuple[dict[str, Any], dict[str, Any]] | str, bool]:
         config, rest, settled = run.read()
     except UNREADABLE as error:
         return _reason(error), False
-    return (config, rest), settled
+    return (plainly(config), plainly(rest)), settled
+
+
+def plainly(value: Any) -> Any:
+    """A value of a file with characters that steer a terminal as escapes, in all its texts."""
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, dict):
+        return {plainly(key): plainly(item) for key, item in value.items()}
+    return [plainly(item) for item in value] if isinstance(value, list) else value
 
 
 def _is_utf8(path: str) -> bool:
@@ -192,9 +223,26 @@ def _reason(error: Exception) -> str:
     return " ".join(text.split())
 
 
-def _select(rows: list[dict[str, Any]], condition: Where) -> list[dict[str, Any]]:
+def _select(rows: list[dict[str, Any]], condition: Where) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """The rows that meet a condition, and (name, reason) of those whose values cannot be compared.
+
+    Raises:
+        BadInput: it names an unknown key, or can be told of no row.
+    """
     absent = dict.fromkeys(_names(rows))
-    return [row for row in rows if condition(absent | row)]
+    met: list[dict[str, Any]] = []
+    untold: list[tuple[str, str]] = []
+    for row in rows:
+        try:
+            if condition(absent | row):
+                met.append(row)
+        except UnknownKey:
+            raise
+        except BadInput as error:
+            untold.append((row["run"], str(error)))
+            if len(untold) == len(rows):
+                raise
+    return met, untold
 
 
 def _names(rows: list[dict[str, Any]]) -> list[str]:

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from multirun_analysis.hydra_run import HydraRun, read_metrics
+from taunode.errors import plain
 from taunode.runs.files import Missing, Unreadable, read_bytes
 
 if TYPE_CHECKING:
     from multirun_analysis.collect import Run
 
-UNREADABLE = (Unreadable, OSError, ValueError, TypeError, LookupError)
+UNREADABLE = (Unreadable, OSError, ValueError, TypeError, LookupError, OverflowError)
+MOST = 1_000_000  # epochs of a run of ours
 
 
 def read_epochs(runs: Sequence["Run"]) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
@@ -88,16 +90,19 @@ def _read(paths: dict[int, Path]) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
         if not end or (body and not body.endswith(b"\n")) or body.count(b",") != commas:
             broken.append((position, f"{path}: not whole"))
             continue
+        if body.count(b"\n") > MOST:
+            broken.append((position, f"{path}: more than {MOST:,} epochs"))
+            continue
         bodies[header][position] = body
     tables = []
     for header, group in bodies.items():
         try:
             tables.append(_parse(header, group))
-        except ValueError:  # at least one is damaged: find out which
+        except (ValueError, OverflowError):  # at least one is damaged: find out which
             for position, body in group.items():
                 try:
                     tables.append(_parse(header, {position: body}))
-                except ValueError as error:
+                except (ValueError, OverflowError) as error:
                     broken.append((position, f"{paths[position]}: {error}"))
     if not tables:
         return pd.DataFrame({"position": np.empty(0, np.int32), "epoch": np.empty(0, np.int64)}), broken
@@ -106,8 +111,9 @@ def _read(paths: dict[int, Path]) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
 
 
 def _parse(header: bytes, bodies: dict[int, bytes]) -> pd.DataFrame:
-    """Raises ValueError where something is not a number, or the header not one of unique names with `epoch`."""
-    names = header.decode().rstrip("\r").split(",")
+    """Raises ValueError or OverflowError where something is not a number, the epochs do not rise, or the header is not
+    one of unique names with `epoch`."""
+    names = [plain(name) for name in header.decode().rstrip("\r").split(",")]
     if len(set(names)) < len(names) or "epoch" not in names or "position" in names:
         raise ValueError(f"header {header.decode()!r}")
     types = {name: np.int64 if name == "epoch" else np.float64 for name in names}
@@ -117,4 +123,7 @@ def _parse(header: bytes, bodies: dict[int, bytes]) -> pd.DataFrame:
     if len(table) != sum(counts):
         raise ValueError("empty lines")
     table.insert(0, "position", np.repeat(np.fromiter(bodies, np.int32), counts))
+    same = np.diff(table["position"]) == 0
+    if (same & (np.diff(table["epoch"]) <= 0)).any():
+        raise ValueError("epochs that do not rise")
     return table

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from taunode.errors import plain
 from taunode.runs.config import read_config
 from taunode.runs.files import read_bytes
 from taunode.runs.signature import flatten
@@ -74,7 +75,7 @@ def read_metrics(path: Path) -> pd.DataFrame:
         table = pd.DataFrame([json.loads(line) for line in text.splitlines() if line.strip()])
     else:
         table = pd.read_csv(io.BytesIO(text)) if text.strip() else pd.DataFrame()
-    table = table.select_dtypes("number").astype("float64")
+    table = table.select_dtypes("number").astype("float64").rename(columns=lambda name: plain(str(name)))
     steps = next((name for name in STEPS if name in table), None)
     counted = pd.Series(range(1, len(table) + 1), index=table.index) if steps is None else table.pop(steps)
     by_epoch = table.groupby(counted.rename("epoch")).last().reset_index()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multirun_analysis.collect import Sweep
-from taunode.errors import BadInput
+from taunode.errors import BadInput, plain
 from taunode.runs.directory import RunDirectory
 from taunode.runs.files import Unreadable, read_tail
 from taunode.runs.state import BROKEN
@@ -14,7 +14,6 @@ from taunode.runs.state import BROKEN
 LINES, BYTES = 30, 6000  # of a log's end
 SHOWN = 100  # runs whose logs are shown; the others are in the table of runs
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # colours and cursor movements of a terminal
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def _failure(name: str, path: str, state: str) -> Failure:
     except (BadInput, OSError):  # it could be read when the sweep was
         return Failure(name, state, 0, "its record cannot be read any more", ())
     files = tuple((file.name, lines) for file, lines in _tails(run, attempts))
-    return Failure(name, state, attempts, str(ends[-1]) if ends and ends[-1] else "", files)
+    return Failure(name, state, attempts, plain(str(ends[-1])) if ends and ends[-1] else "", files)
 
 
 def _tails(run: RunDirectory, attempt: int) -> Iterator[tuple[Path, str]]:
@@ -64,4 +63,4 @@ def tail(path: Path) -> str:
     if len(text) == BYTES:  # its first line is not whole
         text = text.partition("\n")[2] or text
     lines = (line.rstrip("\r").rpartition("\r")[2] for line in ESCAPES.sub("", text).rstrip().split("\n"))
-    return "\n".join(CONTROLS.sub("�", line) for line in list(lines)[-LINES:])
+    return "\n".join("".join(c if c.isprintable() or c == "\t" else "�" for c in line) for line in list(lines)[-LINES:])

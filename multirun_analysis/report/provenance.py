@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from multirun_analysis.collect import UNREADABLE, Sweep
+from multirun_analysis.collect import UNREADABLE, Sweep, plainly
+from taunode.errors import plain
 from taunode.runs.directory import RunDirectory, SweepDirectory
 from taunode.runs.files import read_yaml
 
@@ -54,15 +55,15 @@ def provenance(sweep: Sweep) -> Provenance:
     """What the sweep's files say of where it is from."""
     found = Provenance()
     for path in sweep.paths:
-        for file in sorted(SweepDirectory(path).commands.glob("*.yaml")):
+        for file in SweepDirectory(path).command_files():
             try:
-                found.commands.append(_command(file.name, read_yaml(file)))
+                found.commands.append(_command(plain(file.name), plainly(read_yaml(file))))
             except UNREADABLE as error:
-                found.unreadable.append((str(file), " ".join(str(error).split())))
+                found.unreadable.append((plain(str(file)), plain(" ".join(str(error).split()))))
     for path in sweep.runs["path"]:
         try:
             for attempt in RunDirectory(path).read_record().attempts:
-                _count(found, attempt)
+                _count(found, plainly(attempt))
         except UNREADABLE:  # of another program
             continue
     return found

@@ -97,7 +97,7 @@ def _is_empty(directory: Path) -> bool:
 
 def _has_command(sweep: SweepDirectory) -> bool:
     """Whether a command of ours has written into a directory."""
-    return any(_is_command(path) for path in sorted(sweep.commands.glob("*.yaml")) if re.fullmatch(_COMMAND, path.name))
+    return any(_is_command(path) for path in sweep.command_files() if re.fullmatch(_COMMAND, path.name))
 
 
 def _has_run(sweep: SweepDirectory) -> bool:

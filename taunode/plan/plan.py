@@ -104,7 +104,8 @@ def plan_sweep(
         apart: as `Freezer` takes it.
 
     Raises:
-        BadInput: for the first run that cannot be; nothing is left to plan; or the directory is not taunode's.
+        BadInput: for the first run that cannot be, or in whose place something else is; nothing is left to plan; or the
+            directory is not taunode's.
     """
     check_sweep(root)
     sweep = SweepDirectory(root)
@@ -129,6 +130,8 @@ def plan_sweep(
                 planned[key] = PlannedRun(said, config, key, run, exists=True)
             else:
                 run = sweep.run(run_name(said, shown(swept, config), key))
+                if os.path.lexists(run.path):
+                    raise BadInput(f"{run.path} is in the way: it is not the run that its name says")
                 planned[key] = PlannedRun(said, config, key, run, exists=False, facts=freezer.check(config))
             planned[key].job = list(overrides)
         by_job.append(planned[key])

@@ -197,8 +197,12 @@ class SweepDirectory:
     def submission(self, name: str) -> Path:
         return self.slurm / f"{name}.json"
 
+    def command_files(self) -> list[Path]:
+        """The files of all commands, sorted by name; none where `commands/` is a link."""
+        return [] if self.commands.is_symlink() else sorted(self.commands.glob("*.yaml"))
+
     def submissions(self) -> list[Path]:
-        """The files of all submissions, sorted by name."""
+        """The files of all submissions, sorted by name; none where `slurm/` is a link."""
         return [] if self.slurm.is_symlink() else sorted(self.slurm.glob("*.json"))
 
     def run(self, name: str) -> RunDirectory:
@@ -214,7 +218,9 @@ class SweepDirectory:
             if self.runs.is_symlink():
                 raise Unreadable(self.runs, "is a symbolic link")
             with os.scandir(self.runs) as entries:
-                return sorted(entry.name for entry in entries if entry.name[0] != "." and not entry.is_file())
+                return sorted(
+                    entry.name for entry in entries if entry.name[0] != "." and not entry.is_file(follow_symlinks=False)
+                )
         except FileNotFoundError:
             return []
         except OSError as error:

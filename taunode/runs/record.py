@@ -54,6 +54,14 @@ class Owner(TypedDict):
     slurm: SlurmJob | None
 
 
+class Bits(TypedDict):
+    """The settings of an attempt that change rounding: whoever goes on with the run takes them over."""
+
+    threads: NotRequired[Annotated[int, Meta(ge=1, le=2**31)] | None]
+    compile: NotRequired[bool]
+    channels_last: NotRequired[bool]
+
+
 class Attempt(TypedDict):
     """What is recorded of one try at executing a run: by its claim, and repeated in run.json once it has ended.
 
@@ -137,6 +145,8 @@ def read_record(path: Path) -> Record:
     record = convert(of_this_format(read_json(path), path), Record, path)
     _check_numbers(record.summary, path, "summary")
     _check_numbers(record.facts, path, "facts")
+    for attempt in record.attempts:
+        _check_attempt(attempt, path)
     return record
 
 
@@ -145,7 +155,7 @@ def read_attempt(path: Path, number: int) -> Attempt:
     attempt = convert(read_json(path), Attempt, path)
     if attempt["attempt"] != number:
         raise Unreadable(path, f"is of attempt {attempt['attempt']}")
-    _check_numbers(attempt.get("summary", {}), path, "summary")
+    _check_attempt(attempt, path)
     return attempt
 
 
@@ -175,6 +185,11 @@ def convert(value: Any, type_: type[T], path: Path) -> T:
         return msgspec.convert(value, type_)
     except (msgspec.ValidationError, RecursionError) as error:
         raise Unreadable(path, str(error)) from None
+
+
+def _check_attempt(attempt: Attempt, path: Path) -> None:
+    convert(attempt.get("runtime", {}), Bits, path)  # of the others nothing is used
+    _check_numbers(attempt.get("summary", {}), path, "summary")
 
 
 def _check_numbers(values: Plain, path: Path, name: str) -> None:

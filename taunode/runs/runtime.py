@@ -13,9 +13,9 @@ from taunode.build import checked
 from taunode.errors import BadInput
 from taunode.paths import expanded
 from taunode.runs.job import job_here
-from taunode.runs.record import LONGEST_LEASE, Attempt
+from taunode.runs.record import LONGEST_LEASE, Attempt, Bits
 
-BITS = ("threads", "compile", "channels_last")  # what changes rounding: kept from attempt 1 when a run goes on
+BITS = tuple(Bits.__annotations__)  # what changes rounding: kept from attempt 1 when a run goes on
 
 
 def processors() -> int:

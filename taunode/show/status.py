@@ -17,7 +17,7 @@ from rich.text import Text
 from taunode.cluster.submission import InSlurm
 from taunode.errors import plain
 from taunode.runs.directory import RunDirectory, SweepDirectory
-from taunode.runs.files import Unreadable, read_bytes
+from taunode.runs.files import LONGEST, Unreadable, read_bytes, read_tail
 from taunode.runs.record import Record
 from taunode.runs.state import BROKEN, RESULTS, Observation, State, may_start
 
@@ -30,6 +30,7 @@ COLOURS = {
     **dict.fromkeys(BROKEN, "red"),
 }
 AWAY = frozenset({State.RUNNING, State.STALLED, State.QUEUED})  # with another command, or with Slurm
+PART = 2**16  # bytes of a table's beginning and of its end that are read
 # From how many columns of the terminal on a column is shown; the name has what is left.
 COLUMNS = {"state": 0, "epoch": 0, "test error %": 80, "left": 60, "attempts": 100, "note": 120}
 SHORT = {"test error %": "error %", "attempts": "tries"}  # below 100 columns
@@ -129,28 +130,35 @@ def status_of(run: RunDirectory, record: Record, seen: Observation, state: State
     return Status(run.path.name, state, epoch, epochs, error, seen.attempts, note, left, free)
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a table that a run writes; none where it cannot be read."""
+def _last_rows(path: Path) -> list[dict[str, Any]]:
+    """The last rows of a table that a run writes, however long it is; none where it cannot be read."""
     try:
-        return list(csv.DictReader(io.StringIO(read_bytes(path).decode())))
+        header, newline, _ = read_bytes(path, cut=PART).partition(b"\n")
+        body = read_tail(path, PART).partition(b"\n")[2]  # without the header, or a line that is not whole
+        return list(csv.DictReader(io.StringIO((header + newline + body).decode())))
     except (Unreadable, ValueError, csv.Error):
         return []
 
 
 def _seconds_left(run: RunDirectory, attempt: int, epochs: int | None) -> float | None:
     """What the remaining epochs take if they take as long as the ones before did."""
-    try:
-        seconds = [float(row["seconds"]) for row in _rows(run.timings(attempt))]
-    except (KeyError, TypeError, ValueError):
+    rows = _last_rows(run.timings(attempt))
+    if not rows or not epochs:
         return None
-    return sum(seconds) / len(seconds) * (epochs - len(seconds)) if seconds and epochs else None
+    try:
+        seconds = [float(row["seconds"]) for row in rows]
+        left = sum(seconds) / len(seconds) * max(0, epochs - int(rows[-1]["epoch"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return left if math.isfinite(left) else None
 
 
 def _last_epoch(run: RunDirectory, attempt: int) -> tuple[int, float | None]:
-    rows = _rows(run.metrics(attempt))
+    rows = _last_rows(run.metrics(attempt))
     try:
         error = rows[-1].get("test_error")  # none where nothing is trained
-        return int(rows[-1]["epoch"]), None if error is None else float(error)
+        epoch = int(rows[-1]["epoch"])
+        return epoch if epoch.bit_length() <= LONGEST else 0, None if error is None else float(error)
     except (IndexError, KeyError, TypeError, ValueError):
         return 0, None
 

@@ -13,8 +13,10 @@ def write_hydra(run: RunDirectory) -> None:
 
     config.yaml is a second name of the frozen configuration, which has no runtime settings: those are in run.json.
 
+    Hydra's own node is empty where the command that added the run cannot be read: no training needs it.
+
     Raises:
-        Unreadable: the directory is not as taunode makes it.
+        Unreadable: the run's directory is not as taunode makes it.
     """
     if os.path.lexists(run.hydra / "hydra.yaml"):  # the last of the three
         return
@@ -36,15 +38,15 @@ def write_hydra(run: RunDirectory) -> None:
 def _hydra_of(run: RunDirectory, command: str) -> dict[str, Any]:
     """Hydra's own node, as the command that added the run recorded it."""
     path = run.path / command
-    if path.parent.is_symlink():
-        raise Unreadable(path.parent, "is a symbolic link")
-    hydra = of_this_format(read_yaml(path), path).get("hydra", {})
     try:
+        if path.parent.is_symlink():
+            return {}
+        hydra = of_this_format(read_yaml(path), path)["hydra"]
         return {
             **hydra,
             "overrides": dict(hydra["overrides"]),
             "job": dict(hydra["job"]),
             "runtime": dict(hydra["runtime"]),
         }
-    except (KeyError, TypeError, ValueError):
-        return {}  # made from Python: there was no Hydra
+    except (Unreadable, KeyError, TypeError, ValueError):  # removed, or made from Python: there was no Hydra
+        return {}

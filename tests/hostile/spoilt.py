@@ -601,7 +601,8 @@ def _run_outside(s: Spoilt) -> None:
 
 @case("run: a link to itself", listed=True)
 def _run_loop(s: Spoilt) -> None:
-    s.replace(s.run.path).symlink_to(s.run.path.name)
+    own = s.run.path
+    s.replace(own).symlink_to(own.name)
 
 
 @case("run: a link to a neighbour")
@@ -740,9 +741,3 @@ def _said_steers(s: Spoilt) -> None:
 )
 def _queue(s: Spoilt) -> None:
     s.submit()
-
-
-def chosen() -> list[Case]:
-    """The corpus, or the part of it that $TAUNODE_HOSTILE is in the name of."""
-    part = os.environ.get("TAUNODE_HOSTILE", "")
-    return [one for one in CASES if part in one.name]

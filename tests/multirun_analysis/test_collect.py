@@ -105,6 +105,29 @@ def test_where_sees_columns_lists_and_keys_that_only_other_runs_have(tmp_path):
         load(tmp_path / "s", where="arch.dept > 1")
 
 
+def test_a_run_whose_values_cannot_be_compared_is_listed_and_the_others_are_chosen(tmp_path):
+    configs = [configuration(seed=seed) for seed in (0, "one", 2)]
+    write_runs(tmp_path / "s", configs, lambda config: Outcome(error=1.0))
+    sweep = load(tmp_path / "s", where="seed >= 1")
+    assert sweep.runs["seed"].tolist() == [2]
+    assert "cannot compare 'one'" in sweep.broken["reason"].item()
+    with pytest.raises(BadInput, match="cannot compare"):
+        load(tmp_path / "s", where="tau >= 1")
+
+
+def test_what_steers_a_terminal_is_text_in_names_keys_and_values(tmp_path):
+    config = configuration() | {"x\x1b": ["\x1b[2J", {"\u202e": "τ"}]}
+    names = ["a\x1b", r"a\x1b", "b\u202e"]
+    for run, name in zip(
+        write_runs(tmp_path / "s", [config | {"seed": seed} for seed in range(3)]), names, strict=True
+    ):
+        run.path.rename(run.path.with_name(name))
+    runs = load(tmp_path / "s").runs
+    assert sorted(runs["run"]) == sorted([ascii(names[0]), ascii(names[1]), r"b\u202e"])
+    assert runs[r"x\x1b"].tolist() == [(r"\x1b[2J", ((r"\u202e", "τ"),))] * 3
+    assert len(load(tmp_path / "s").epochs) == 15
+
+
 def test_a_run_directory_is_a_sweep_of_one(tmp_path, monkeypatch):
     run = next(iter(write_runs(tmp_path / "s", [configuration()])))
     assert load(run.path).runs["run"].tolist() == [run.path.name]

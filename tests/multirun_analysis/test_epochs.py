@@ -83,6 +83,10 @@ def test_nan_and_infinity_are_numbers(tmp_path):
         "epoch,lr\n,0.1\n",
         "lr\n0.1\n",
         "epoch,epoch\n1,1\n",
+        "epoch,lr\n1,0.1\n1,0.1\n",
+        "epoch,lr\n2,0.1\n1,0.1\n",
+        f"epoch,lr\n1{'0' * 400},0.1\n",
+        "epoch,\x1b,\\x1b\n1,2,3\n",
     ],
 )
 def test_damaged_metrics_are_listed_and_the_other_runs_are_read(tmp_path, text):

@@ -10,7 +10,8 @@ from harness import start
 
 from taunode.errors import BadInput
 from taunode.runs.directory import RunDirectory, runs_of
-from taunode.runs.files import link_once, read_yaml, to_yaml, write_aside, write_json
+from taunode.runs.files import Unreadable, link_once, read_yaml, to_yaml, write_aside, write_json
+from taunode.runs.owner import identity
 from taunode.runs.record import FORMAT, NewerFormat, Record
 from taunode.runs.state import State
 
@@ -112,6 +113,15 @@ def test_a_damaged_record_is_one_clear_line(content: str | None, message: str, t
         run.read_record()
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("settings", [{"threads": "x"}, {"threads": 0}, {"compile": 1}, {"channels_last": []}])
+def test_settings_of_an_attempt_that_are_none_are_refused(settings: dict[str, object], tmp_path: Path) -> None:
+    run, owner = RunDirectory(tmp_path), identity()
+    attempt = {"attempt": 1, "owner": owner, "started": "", "lease": 1.0, "checkpoints": [], "runtime": settings}
+    write_json(run.claim(1), attempt)
+    with pytest.raises(Unreadable, match=next(iter(settings))):
+        run.read_claim(1)
 
 
 def test_the_newest_claim_is_the_highest_number(tmp_path: Path) -> None:

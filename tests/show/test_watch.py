@@ -57,6 +57,22 @@ def test_a_line_a_run_at_any_width(width, runs):
         assert r"[/x] and \x1b[31m" in text
 
 
+def test_tables_of_any_length_are_read_from_their_ends(runs):
+    count = 200_000
+    runs[0].metrics(1).write_text("epoch,test_error\n" + "".join(f"{n},55.5\n" for n in range(1, count + 1)))
+    runs[0].timings(1).write_text("epoch,seconds\n" + "".join(f"{n},30\n" for n in range(1, count + 1)))
+    assert (status(runs[0]).epoch, status(runs[0]).test_error) == (count, 55.5)
+    assert status(runs[0]).seconds_left == 0.0
+
+
+@pytest.mark.parametrize("epoch", ["1" + "0" * 400, "9" * 5000, "nan", "-"])
+def test_an_epoch_that_is_none_is_not_shown(epoch, runs):
+    runs[0].metrics(1).write_text(f"epoch,test_error\n{epoch},1\n")
+    runs[0].timings(1).write_text(f"epoch,seconds\n{epoch},1e308\n{epoch},1e308\n")
+    seen = status(runs[0])
+    assert (seen.epoch, seen.seconds_left, seen.share) == (0, None, 0.0)
+
+
 def test_piped_a_line_a_change(runs, capsys):
     watch = Watch(Path("sweep"), runs)
     watch.print_changes()

@@ -92,7 +92,13 @@ def quick():
         except Exception as error:
             return {"state": "failed", "end": str(error)}
 
-    module.AttemptFiles, module.execute = AttemptFiles, execute
+    def choose_device(name, number=None):
+        from taunode.errors import BadInput
+
+        if name.startswith("cuda"):
+            raise BadInput(f"runtime.device={name}: this machine has 0 CUDA devices")
+
+    module.AttemptFiles, module.execute, module.choose_device = AttemptFiles, execute, choose_device
     sys.modules["taunode.work.attempt"] = module
 
 
