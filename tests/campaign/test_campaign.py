@@ -1,6 +1,6 @@
 """Bad weather at random: whatever happens to commands, jobs and files, every run is done once and right.
 
-`TAUNODE_FAULTS` says how many faults there are (60 by default), `TAUNODE_FAULTS_SEED` which (0); a failure names the
+`TAUNODE_FAULTS` says how many faults there are (40 by default), `TAUNODE_FAULTS_SEED` which (0); a failure names the
 round, which `TAUNODE_FAULTS_ROUND` repeats alone. With `TAUNODE_SLURM=1` an eighth of them are of a real Slurm's.
 """
 
@@ -20,7 +20,7 @@ from campaign.journal import Journal, table
 from campaign.round import Round
 from campaign.weather import Disk, Squeue
 
-COUNT = int(os.environ.get("TAUNODE_FAULTS", "60"))
+COUNT = int(os.environ.get("TAUNODE_FAULTS", "40"))
 SEED = os.environ.get("TAUNODE_FAULTS_SEED", "0")
 ROUND = os.environ.get("TAUNODE_FAULTS_ROUND")
 IN_SLURM = COUNT // 8 if "TAUNODE_SLURM" in os.environ else 0
