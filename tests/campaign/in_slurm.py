@@ -28,8 +28,8 @@ WAIT = "hydra.launcher.wait=true"
 RESUME = ("taunode-sweep", "resume", "sweep")
 PATIENCE = 400.0  # seconds until a queue that does not empty has come to a standstill
 SIGNALS_TO_JOBS = ("KILL", "TERM", "INT", "USR2")
-TO_JOBS_AND_NODES = {"requeue": 5, "preempt": 2, "cancel": 2, "signal_job": 5, "down": 2, "crash": 2, "cut_off": 2}
-TO_OTHERS = {"kill": 3, "stop": 3, "remove": 2, "fill": 2, "mood": 3, "another": 3}
+TO_JOBS_AND_NODES = {"requeue": 5, "preempt": 2, "scancel": 2, "signal_job": 5, "down": 2, "crash": 2, "cut_off": 2}
+TO_OTHERS = {"kill": 3, "stop": 3, "remove": 2, "fill": 2, "mood": 3, "another": 3, "cancel": 1, "look": 2}
 
 
 class Job(NamedTuple):
@@ -82,7 +82,7 @@ class SlurmRound(Round):
     def requeue(self) -> bool:
         return self._tell("scontrol requeue", "scontrol", "requeue")
 
-    def cancel(self) -> bool:
+    def scancel(self) -> bool:
         return self._tell("scancel", "scancel")
 
     def signal_job(self) -> bool:

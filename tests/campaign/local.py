@@ -22,7 +22,7 @@ class LocalRound(Round):
     sent: the sweep has been sent to Slurm's stand-ins before, so that commands ask squeue about it.
     """
 
-    weights: ClassVar = {"kill": 9, "stop": 8, "remove": 2, "fill": 2, "mood": 2, "another": 3}
+    weights: ClassVar = {"kill": 9, "stop": 8, "remove": 2, "fill": 2, "mood": 2, "another": 3, "cancel": 1, "look": 2}
     pause = (0.02, 0.25)
     lease = 1.0
 

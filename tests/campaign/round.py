@@ -17,7 +17,13 @@ from campaign.processes import TARGETS, Sleepers, of_session, send, targets
 from campaign.weather import MOODS, Disk, Squeue, remove
 from taunode.runs.directory import SweepDirectory
 
-SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
+READERS = (
+    ("taunode-sweep", "status", "sweep"),
+    ("taunode-sweep", "list", "."),
+    ("multirun-analysis", "table", "sweep"),
+)
+MAY_REFUSE = ("cancel", "table")  # without an answer of squeue's; where there is no result
 
 
 @dataclass
@@ -122,7 +128,8 @@ class Round(ABC):
             left = [name for name in typed.runs if not has_result(self.sweep.run(name)) and name not in told]
             assert not left, f"exit 0, and {left} have no result\n{ended}"
         if not typed.disturbed:
-            refused = (2,) if self.full_until > typed.began else ()
+            others = typed.command.words[1] in MAY_REFUSE or self.full_until > typed.began
+            refused = (2,) if others else ()
             assert ended.code in (0, 1, 3, *refused), str(ended)
 
     def type(self, *words: str, seconds: float = LIMIT) -> Ended:
@@ -191,6 +198,20 @@ class Round(ABC):
             return False
         self.journal.fault("another command")
         self.begin()
+        return True
+
+    def look(self) -> bool:
+        """Somebody looks, which is no fault."""
+        if self.sweep.named() and len(self.at_work) < self.commands_at_a_time:
+            self.start(self.chance.choice(READERS), set())
+        return False
+
+    def cancel(self) -> bool:
+        if self.is_idle() or not self.sweep.named():
+            return False
+        where = self.chance.choice([(), ("--where", f"seed < {self.chance.randrange(len(self.due))}")])
+        self.journal.fault("taunode-sweep cancel", " ".join(where))
+        self.start(["taunode-sweep", "cancel", "sweep", *where], set())
         return True
 
     def fill(self) -> bool:
