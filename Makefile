@@ -1,20 +1,24 @@
 # make demo: install, run the digits grid (3 minutes), print its table, draw its figure
 # make test: install, run the tests
 # make test-slurm: install, run the tests that start Slurm clusters of three nodes on this machine (Debian's packages)
+# make faults: install, do 1,000 random faults to commands and to a Slurm cluster on this machine, count them (20 minutes)
 # make experiments: install, run all experiments of conf/experiment/small in sweeps/small, check what each shows
 #
 # Overrides: PYTHON=python3.12  VENV=DIR  CONSTRAINTS=FILE  PIP="pip options, such as --index-url"  JOBS=N
+#            FAULTS=N  SEED=N
 
 PYTHON ?= python3
 VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 PIP ?=
 JOBS ?= 2
+FAULTS ?= 1000
+SEED ?= 0
 
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/installed
 
-.PHONY: install demo test test-slurm experiments lint bench clean
+.PHONY: install demo test test-slurm faults experiments lint bench clean
 
 install: $(INSTALLED)
 
@@ -33,7 +37,12 @@ test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS)
 
 test-slurm: install
-	TAUNODE_SLURM=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --durations 0 tests/slurm
+	TAUNODE_SLURM=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --durations 0 tests/slurm \
+		tests/campaign/test_campaign.py::test_jobs_in_slurm
+
+faults: install
+	TAUNODE_SLURM=1 TAUNODE_FAULTS=$(FAULTS) TAUNODE_FAULTS_SEED=$(SEED) OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest --capture no tests/campaign
 
 experiments: install
 	TAUNODE_EXPERIMENTS=. $(BIN)/python -m pytest --verbose --durations 0 tests/conf/test_small.py

@@ -237,6 +237,7 @@ def _become(request: Mapping[str, Any]) -> None:
     """Be the command, until the end of this process."""
     code: Any = 1
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # even if the tests run in a shell's background
         os.chdir(request["cwd"])
         os.environ.clear()
         os.environ.update(request["environment"])

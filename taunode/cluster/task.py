@@ -60,7 +60,10 @@ def main(arguments: Sequence[str]) -> int:
         if requeue(job):
             time.sleep(60)  # Slurm ends this start of the job
     leave_the_job()
-    send_again(sweep, submission.name)
+    try:
+        send_again(sweep, submission.name)
+    except OSError as error:  # the disk is full: `resume` sends it
+        print(f"more memory: {error}", file=sys.stderr)
     return max(codes)
 
 

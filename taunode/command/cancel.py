@@ -43,7 +43,10 @@ def cancel(path: Path, chosen: Selection, everything: bool) -> Cancelled:
         for submission in chosen.slurm.submissions:
             if submission.name in queue.submissions:
                 submission.cancelled = True
-                submission.write(sweep)
+                try:
+                    submission.write(sweep)
+                except OSError as error:  # a full disk keeps nobody from stopping what fills it
+                    found.broken.append((submission.name, f"its jobs are, but no file says so: {error.strerror}"))
                 found.jobs += sorted(queue.submissions[submission.name])
         scancel(found.jobs)
         look_again()

@@ -57,10 +57,14 @@ def _be_the_child(
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         screen = None if terminal is None else _screen(terminal)
-        log = open_log(run.log(attempt))
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        told = execute(lambda: bool(received), sys.stdout, screen)
+        try:
+            log = open_log(run.log(attempt))
+        except OSError as error:  # somebody has just removed the run, or the disk is full
+            told = {"state": State.FAILED, "end": f"cannot begin: {error.strerror}: {run.log(attempt)}"}
+        else:
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            told = execute(lambda: bool(received), sys.stdout, screen)
         if screen is not None and told["state"] != State.DONE:
             print(f"{run.path}: {told['end']}", file=screen)
         os.write(writing, json.dumps(told).encode())

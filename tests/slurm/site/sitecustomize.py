@@ -1,7 +1,8 @@
 """Python of the Slurm tests' tasks starts with this: runs that fail in chosen ways, or that take no time at all.
 
 `TAUNODE_TEST_TRAINING` says which: `faults`, the real training, but runs with these seeds end so; `quick`, no training
-at all, and no torch: what is tested is who executes what. The runs of such sweeps have dataset=synthetic.
+at all, and no torch: what is tested is who executes what; `stepped`, no torch either, but steps, each with a
+checkpoint, and results that depend on all of them. The runs of such sweeps have dataset=synthetic.
 """
 
 import importlib.abc
@@ -102,6 +103,82 @@ def quick():
     sys.modules["taunode.work.attempt"] = module
 
 
+STEPS, EPOCH = 12, 4  # of a stepped training; steps of an epoch
+
+
+def stepped():
+    """A stand-in for taunode.work.attempt: a chain of hashes, which a step lost or done twice would change."""
+    module = types.ModuleType("taunode.work.attempt")
+
+    class Stopped(Exception):  # noqa: N818
+        pass
+
+    class AttemptFiles:
+        def __init__(self, claim):
+            self.claim = claim
+
+        def write(self, path, content):
+            from taunode.runs.files import write_aside
+
+            self.claim.hold()
+            write_aside(path, lambda file: file.write(content), durable=True)
+
+    def begun(run):
+        """The furthest checkpoint."""
+        import json
+
+        found = [json.load(file) for file in run.open_checkpoints()]
+        return max(found, key=lambda state: state["step"], default={"step": 0, "chain": "", "rows": []})
+
+    def tables(run, attempt, files, rows):
+        for path, name in ((run.metrics(attempt), "test_error"), (run.timings(attempt), "seconds")):
+            files.write(path, "".join(f"{a},{b}\n" for a, b in [("epoch", name), *rows]).encode())
+
+    def train(run, attempt, files, stop):
+        import hashlib
+        import json
+
+        from taunode.work.hydra_files import write_hydra
+
+        began = time.monotonic()
+        write_hydra(run)
+        seed, state = run.read_config()["seed"], begun(run)
+        print(f"goes on after {state['step']} steps", flush=True)
+        while state["step"] < STEPS:
+            if stop():
+                raise Stopped
+            time.sleep(float(os.environ.get("TAUNODE_TEST_SECONDS", "0.03")))
+            state["step"] += 1
+            state["chain"] = hashlib.sha256(f"{state['chain']} {seed} {state['step']}".encode()).hexdigest()
+            if state["step"] % EPOCH == 0:
+                state["rows"].append([state["step"] // EPOCH, int(state["chain"][:4], 16) / 655.36])
+                tables(run, attempt, files, state["rows"])
+            files.write(run.checkpoint(attempt), json.dumps(state).encode())
+            for number in run.checkpoints():
+                if number < attempt:
+                    run.checkpoint(number).unlink(missing_ok=True)
+        tables(run, attempt, files, state["rows"])
+        files.write(run.model(attempt), state["chain"].encode())
+        files.write(run.best(attempt), str(min(error for _, error in state["rows"])).encode())
+        final = state["rows"][-1][1]
+        return {"epochs": len(state["rows"]), "final_test_error": final, "seconds": time.monotonic() - began}
+
+    def execute(run, attempt, files, runtime, stop, log, screen=None, member=None):
+        from taunode.runs.claim import LostClaim
+
+        try:
+            return {"state": "done", "end": "finished", "summary": train(run, attempt, files, stop)}
+        except Stopped:
+            return {"state": "planned", "end": "stopped"}
+        except LostClaim:
+            return {"state": None, "end": "lost its claim"}
+        except Exception as error:
+            return {"state": "failed", "end": str(error)}
+
+    module.AttemptFiles, module.execute = AttemptFiles, execute
+    sys.modules["taunode.work.attempt"] = module
+
+
 def faulty(module):
     real = module.train
 
@@ -137,7 +214,7 @@ if "SLURM_STEP_ID" in os.environ:
     training = os.environ.get("TAUNODE_TEST_TRAINING")
     os.environ["TAUNODE_TEST_TASK"] = str(os.getpid())
     os.environ["TAUNODE_TEST_STDERR"] = os.readlink("/proc/self/fd/2")
-    if training == "quick":
-        quick()
+    if training in ("quick", "stepped"):
+        globals()[training]()
     elif training == "faults":
         sys.meta_path.insert(0, _AfterImport())
