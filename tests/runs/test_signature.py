@@ -68,7 +68,8 @@ def test_every_scientific_key_makes_another_run(frozen: Any) -> None:
     found = {signature(config)}
     for key, _ in flatten(config):
         found.add(signature(with_value(config, key, "another")))
-    assert len(found) == 1 + len(scientific(config))
+    left_out = {key for key in at_absence(dict(flatten(config))) if identity.is_scientific(key)}
+    assert len(found) == 1 + len(scientific(config)) + len(left_out)
 
 
 @pytest.mark.parametrize("key", sorted(UNSIGNED | {"runtime.threads", "runtime.device"}))
@@ -165,7 +166,7 @@ def test_what_is_no_configuration_of_ours_is_left_as_it_is(config: dict[str, Any
         ({"arch.width": 2.0}, {"arch.width": (2, 1)}),
         ({"arch.flag": True}, {"arch.flag": (True, False)}),
         ({"arch.unheard_of": 0}, {"arch.unheard_of": (0, None)}),
-        ({"optimizer._target_": "x"}, {"optimizer._target_": ("x", None)}),
+        ({"optimizer._target_": "x"}, {"optimizer._target_": ("x", "taunode.training.optimizer.Sgd")}),
         ({"arch.depth": 56}, {"arch.depth": (56, 20)}),
         ({"arch.depth": None}, {"arch.depth": (None, 20)}),
     ],
