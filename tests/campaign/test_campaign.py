@@ -1,6 +1,6 @@
 """Bad weather at random: whatever happens to commands, jobs and files, every run is done once and right.
 
-`TAUNODE_FAULTS` says how many faults there are (40 by default), `TAUNODE_FAULTS_SEED` which (0); a failure names the
+`TAUNODE_FAULTS` says how many faults there are (30 by default), `TAUNODE_FAULTS_SEED` which (0); a failure names the
 round, which `TAUNODE_FAULTS_ROUND` repeats alone. With `TAUNODE_SLURM=1` an eighth of them are of a real Slurm's.
 """
 
@@ -20,7 +20,7 @@ from campaign.journal import Journal, table
 from campaign.round import Round
 from campaign.weather import Disk, Squeue
 
-COUNT = int(os.environ.get("TAUNODE_FAULTS", "40"))
+COUNT = int(os.environ.get("TAUNODE_FAULTS", "30"))
 SEED = os.environ.get("TAUNODE_FAULTS_SEED", "0")
 ROUND = os.environ.get("TAUNODE_FAULTS_ROUND")
 IN_SLURM = COUNT // 8 if "TAUNODE_SLURM" in os.environ else 0
@@ -111,7 +111,7 @@ def go(made: Round, number: int, faults: int) -> None:
     """
     try:
         made.go(faults)
-    except BaseException as error:
+    except Exception as error:
         again = f"TAUNODE_FAULTS_SEED={SEED} TAUNODE_FAULTS_ROUND={number}"
         lines = [f"{made.journal.place}, round {number} ({again})", *made.journal.told, str(error)]
         raise AssertionError("\n".join(lines)) from error
