@@ -51,7 +51,8 @@ def main() -> None:
         subprocess.run(command, cwd=directory, env=rig.environment, check=True, stdout=subprocess.DEVNULL)
         print(f"{runs} runs, taunode: {time.perf_counter() - began:.1f} s, {files(directory)} files", flush=True)
         rig.run("scancel", "--state=PENDING")
-        if importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher") is None:
+        plugins = importlib.util.find_spec("hydra_plugins")
+    if plugins is None or importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher") is None:
             sys.exit("Hydra's launcher is not here: pip install hydra-submitit-launcher")
         hydra = directory / "hydra"
         hydra.mkdir()
