@@ -108,10 +108,20 @@ def test_planning_writes_nothing_and_writing_makes_two_files_a_run(tmp_path):
     assert len(plan("seed=range(0,5)").new) == 2
 
 
+def test_a_file_in_the_place_of_a_run_is_refused_before_anything_is_written(tmp_path):
+    write(plan("seed=0,1"))
+    path = plan("seed=2,3").new[1].run.path
+    path.write_text("notes")
+    before = tree(tmp_path)
+    with pytest.raises(BadInput, match=f"{path.name} is in the way"):
+        plan("seed=2,3")
+    assert tree(tmp_path) == before
+
+
 def test_what_killed_planners_left_is_removed_when_they_have_gone(tmp_path):
     write(plan("seed=0"))
     left = [tmp_path / "sweep" / "runs" / f".seed={seed}-01234567.0123abcd" for seed in (1, 2)]
-    left.append(tmp_path / "sweep" / "commands" / ".x.yaml.0123abcd")
+    left.append(tmp_path / "sweep" / "commands" / ".20260101-000000-012345.yaml.0123abcd")
     for path in left[:2]:
         path.mkdir()
         (path / "config.yaml").touch()

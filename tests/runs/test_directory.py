@@ -169,6 +169,18 @@ def test_a_sweep_is_its_runs_and_a_run_is_a_sweep_of_one(tmp_path: Path) -> None
             runs_of(path)
 
 
+def test_a_link_is_a_run_that_cannot_be_read_wherever_it_leads(tmp_path: Path) -> None:
+    write_json(tmp_path / "there", RECORD.to_json())
+    (tmp_path / "runs").mkdir()
+    for name, leads_to in (("circle", "circle"), ("file", "../there"), ("nothing", "../nothing")):
+        (tmp_path / "runs" / name).symlink_to(leads_to)
+    (tmp_path / "runs" / "notes.txt").write_text("a file is no run")
+    assert [run.path.name for run in runs_of(tmp_path)] == ["circle", "file", "nothing"]
+    for run in runs_of(tmp_path):
+        with pytest.raises(Unreadable, match="symbolic link"):
+            run.read_record()
+
+
 def test_yaml_reads_back_what_it_was(tmp_path: Path) -> None:
     value = {"lr": 1.0e-4, "name": "1e3", "none": None, "yes": "yes", "list": [1, 2.5, "τ"], "nested": {"a": True}}
     path = tmp_path / "file.yaml"
