@@ -18,7 +18,7 @@ from taunode.errors import BadInput, run_command
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from multirun_analysis.collect import Sweep
+    from multirun_analysis.read.sweep import Sweep
 
 NAME = "multirun-analysis"
 
@@ -32,7 +32,7 @@ class Format(StrEnum):
 
 
 class Shown(StrEnum):
-    """`multirun_analysis.tables.Statistic`, which costs an import of pandas."""
+    """`multirun_analysis.tables.entry.Statistic`, which costs an import of pandas."""
 
     SD = "sd"
     INTERVAL = "interval"
@@ -90,13 +90,14 @@ def table(
         raise BadInput("--format parquet needs --output FILE.parquet")
     loaded = _load(sweep, where, also)
 
-    from multirun_analysis import tables, views
+    from multirun_analysis import api
+    from multirun_analysis.tables.terminal import to_rich
 
     by_rows, by_columns = (None if keys is None else _keys(keys) for keys in (rows, columns))
-    view = views.table(loaded, value, at, by_rows, by_columns, statistic, baseline)
+    view = api.table(loaded, value, at, by_rows, by_columns, statistic, baseline)
     if format in (None, Format.TEXT):
         console = _console()
-        console.print(tables.to_rich(view.layout, view.statistic))
+        console.print(to_rich(view.layout, view.statistic))
         console.print(view.note)
         return
     content = view.content(format)
@@ -130,13 +131,14 @@ def figure(
     """Draw a figure: PNG, PDF, and the CSV of what they show."""
     loaded = _load(sweep, where, also)
 
-    from multirun_analysis import figures, views
+    from multirun_analysis import api
+    from multirun_analysis.figures import registry
 
-    name = figures.choose(loaded) if name is None else name
+    name = registry.choose(loaded) if name is None else name
     stem = sweep / "figures" / name if output is None else output
     if stem.suffix in (".png", ".pdf", ".csv"):
         stem = stem.with_suffix("")
-    drawn = views.figure(loaded, name, value, paper)
+    drawn = api.figure(loaded, name, value, paper)
     contents = {suffix: drawn.content(suffix) for suffix in ("png", "pdf", "csv")}
     _write({stem.with_name(f"{stem.name}.{suffix}"): content for suffix, content in contents.items()})
     print(drawn.note)
@@ -156,10 +158,11 @@ def verify(
     from rich.table import Table
     from rich.text import Text
 
-    from multirun_analysis import verdicts, views
+    from multirun_analysis import api
+    from multirun_analysis.papers.verdicts import HEADINGS
 
-    found = views.verify(loaded, everything)
-    table = Table(*verdicts.HEADINGS, box=None, pad_edge=False)
+    found = api.verify(loaded, everything)
+    table = Table(*HEADINGS, box=None, pad_edge=False)
     for line in found.lines:
         table.add_row(*map(Text, line.texts()))
     _console().print(table)
@@ -186,15 +189,16 @@ def compare(
         raise BadInput(f"--output {output}: a comparison is written as .csv")
     loaded = _load(first, where, [second])
 
-    from multirun_analysis import tables
-    from multirun_analysis.comparison import compare as compared
+    from multirun_analysis.cell.comparison import compare as compared
+    from multirun_analysis.tables.columns import as_csv
+    from multirun_analysis.tables.terminal import of_comparison
 
     found = compared(loaded, value, _keys(ignore or ""))
     if output is not None:
-        _write({output: tables.as_csv(found.cells).encode()})
+        _write({output: as_csv(found.cells).encode()})
         return
     console = _console()
-    for part in tables.of_comparison(found):
+    for part in of_comparison(found):
         console.print(part)
 
 
@@ -231,7 +235,7 @@ def _console() -> "Console":
 
 def _load(sweep: Path, where: str | None, also: list[Path] | None) -> "Sweep":
     """A sweep with at least one run; says on stderr which runs could not be read, and whether their code differs."""
-    from multirun_analysis.collect import load
+    from multirun_analysis.read.sweep import load
 
     loaded = load(sweep, *(also or ()), where=where)
     for run, reason in loaded.broken.itertuples(index=False):

@@ -2,7 +2,7 @@
 
 `page.render(sweep)` gives its bytes: the same for the same sweep, since every time and number in it is read from the
 run directories. The tables are HTML that Jinja has escaped, so they can be read without the script; `report.js` sorts
-and filters them and draws the curves from `curves.packed`.
+and filters them and draws the curves from `packed.packed`.
 
 The curves have a canvas script of their own. Plotly is 4.5 MB a report, and builds a tree of objects a line; uPlot
 (50 kB) draws as quickly as this, but its unit is a column of a table, so that the mean over the seeds that are shown,

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multirun_analysis.cell import keys_of
-from multirun_analysis.pivot import NONE
-from multirun_analysis.telling import short, telling_keys
+from multirun_analysis.cell.cells import keys_of
+from multirun_analysis.cell.layout import NONE
+from multirun_analysis.cell.naming import telling_keys
+from multirun_analysis.labels.values import short
 from taunode.runs.state import State
 
 CHOICES = 24  # more values than this are for the search field

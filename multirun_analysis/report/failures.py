@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from multirun_analysis.collect import Sweep
+from multirun_analysis.read.sweep import Sweep
 from taunode.errors import BadInput
 from taunode.runs.directory import RunDirectory
 from taunode.runs.files import Unreadable, read_tail

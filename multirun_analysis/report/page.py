@@ -11,14 +11,14 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from multirun_analysis.cell import cells, number_of, rises
-from multirun_analysis.collect import Sweep
-from multirun_analysis.labels import number, title
-from multirun_analysis.moment import chosen_by
-from multirun_analysis.report import curves, differences, failures, pictures, provenance, results, rows
+from multirun_analysis.cell.at_epoch import chosen_by
+from multirun_analysis.cell.cells import cells, number_of, rises
+from multirun_analysis.cell.naming import called, telling_keys
+from multirun_analysis.labels.values import number, title
+from multirun_analysis.papers.verdicts import Line, Verdict, verify
+from multirun_analysis.read.sweep import Sweep
+from multirun_analysis.report import configuration, failures, origin, packed, pictures, results, rows
 from multirun_analysis.report.facets import Facet, facets
-from multirun_analysis.telling import called, telling_keys
-from multirun_analysis.verdicts import Line, Verdict, verify
 from taunode.runs.state import BROKEN
 
 HERE = Path(__file__).parent
@@ -42,9 +42,9 @@ def render(sweep: Sweep, value: str | None = None, where: str | None = None) -> 
     epochs = sweep.epochs  # what cannot be read there joins sweep.broken
     kinds, runs = _in_order(sweep.runs)
     lines = verify(sweep.runs)
-    origin = provenance.provenance(sweep)
-    varying, shared = differences.differences(runs)
-    packed = curves.packed(epochs, list(runs["run"]))
+    where_from = origin.origin(sweep)
+    varying, shared = configuration.varying_and_shared(runs)
+    curves = packed.packed(epochs, list(runs["run"]))
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     page = _template().render(
         name=", ".join(path.resolve().name for path in sweep.paths),
@@ -54,7 +54,7 @@ def render(sweep: Sweep, value: str | None = None, where: str | None = None) -> 
         "base-uri 'none'; form-action 'none'",
         style=style,
         script=script,
-        facts=_facts(runs, table, lines, origin),
+        facts=_facts(runs, table, lines, where_from),
         states=[(state, int((runs["state"] == state).sum())) for state in kinds[-1].values],
         judged=[line for line in lines if line.verdict in JUDGED],
         unjudged=[line for line in lines if line.verdict not in JUDGED],
@@ -71,9 +71,9 @@ def render(sweep: Sweep, value: str | None = None, where: str | None = None) -> 
         broken=list(sweep.broken.itertuples(index=False, name=None)),
         varying=varying,
         shared=shared,
-        origin=origin,
-        left_out=packed.pop("left_out"),
-        data=packed | {"facets": [_for_script(kind) for kind in kinds], "cells": number_of(runs).tolist()},
+        origin=where_from,
+        left_out=curves.pop("left_out"),
+        data=curves | {"facets": [_for_script(kind) for kind in kinds], "cells": number_of(runs).tolist()},
     )
     return page.encode("utf-8", "replace")  # a file's name need not be UTF-8
 
@@ -117,7 +117,7 @@ def _for_script(facet: Facet) -> dict[str, Any]:
 
 
 def _facts(
-    runs: pd.DataFrame, table: pd.DataFrame, lines: Sequence[Line], origin: provenance.Provenance
+    runs: pd.DataFrame, table: pd.DataFrame, lines: Sequence[Line], where_from: origin.Origin
 ) -> list[tuple[str, str, str]]:
     """What is said first: (heading, figure, what it is)."""
     said = [("Runs", str(len(runs)), _of_cells(table))]
@@ -129,9 +129,9 @@ def _facts(
         good = verdicts[Verdict.REPRODUCED]
         said.append(("Reproduced", f"{good} of {judged}", "published numbers with enough seeds"))
     if "seconds" in runs and runs["seconds"].notna().any():
-        machines = len(origin.machines)
+        machines = len(where_from.machines)
         where = f"on {machines} machine{'s' * (machines != 1)}" if machines else "of training"
-        days = " to ".join(dict.fromkeys(time[:10] for time in (origin.first, origin.last) if time))
+        days = " to ".join(dict.fromkeys(time[:10] for time in (where_from.first, where_from.last) if time))
         said.append(("Computing time", _duration(float(runs["seconds"].sum())), ", ".join(filter(None, (where, days)))))
     return said
 

@@ -4,11 +4,11 @@ import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from multirun_analysis import figures
-from multirun_analysis.cell import number_of
-from multirun_analysis.collect import Sweep
-from multirun_analysis.published import Number
-from multirun_analysis.style import render
+from multirun_analysis.cell.cells import number_of
+from multirun_analysis.figures import registry
+from multirun_analysis.figures.style import render
+from multirun_analysis.papers.published import Number
+from multirun_analysis.read.sweep import Sweep
 from taunode.errors import BadInput
 from taunode.runs.state import State
 
@@ -30,7 +30,7 @@ def pictures(sweep: Sweep, value: str, numbers: Iterable[Number]) -> list[Pictur
     numbers, found = list(numbers), []
     for name in _names(sweep) if (sweep.runs["state"] == State.DONE).any() else ():
         try:
-            drawn = figures.draw(sweep, name, value, numbers)
+            drawn = registry.draw(sweep, name, value, numbers)
         except BadInput:  # these runs are not what it shows
             continue
         width = round(PIXELS * drawn.figure.get_figwidth())
@@ -39,8 +39,8 @@ def pictures(sweep: Sweep, value: str, numbers: Iterable[Number]) -> list[Pictur
 
 
 def _names(sweep: Sweep) -> list[str]:
-    first = figures.choose(sweep)
+    first = registry.choose(sweep)
     if first == "error-depth":
-        return [first, *(name for name in figures.FIGURES if name not in (first, "forward-stability"))]
+        return [first, *(name for name in registry.FIGURES if name not in (first, "forward-stability"))]
     several = first == "curves" and number_of(sweep.runs).nunique() > 1
     return [first, "wall-time"] if several else [first]

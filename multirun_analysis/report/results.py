@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from multirun_analysis.cell import rises
-from multirun_analysis.grid import remarks
-from multirun_analysis.labels import number, title
-from multirun_analysis.pivot import Pivot, default_keys, pivot
-from multirun_analysis.telling import short, telling_keys
+from multirun_analysis.cell.cells import rises
+from multirun_analysis.cell.grid import remarks
+from multirun_analysis.cell.layout import Pivot, default_keys, pivot
+from multirun_analysis.cell.naming import telling_keys
+from multirun_analysis.labels.values import number, short, title
 from taunode.errors import BadInput
 from taunode.runs.state import BROKEN, State
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from multirun_analysis.labels import number, title
+from multirun_analysis.labels.values import number, title
 from multirun_analysis.report.facets import Facet
 
 OTHERS = ("diverged_epoch", "seconds", "attempts")

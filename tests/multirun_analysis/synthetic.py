@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from multirun_analysis.published import Number, protocol
+from multirun_analysis.papers.published import Number, protocol
 from taunode.runs.directory import RunDirectory, SweepDirectory
 from taunode.runs.files import to_yaml, write_json, write_text
 from taunode.runs.record import Record

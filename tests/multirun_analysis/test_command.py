@@ -9,7 +9,7 @@ import pytest
 from synthetic import Outcome, configuration, protocol_of, write_runs
 
 from multirun_analysis import command
-from multirun_analysis.published import published
+from multirun_analysis.papers.published import published
 
 
 @pytest.fixture

@@ -1,0 +1,165 @@
+"""Views: what each command shows, as objects for a notebook, with the same numbers and a display of their own."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from multirun_analysis.cell import comparison, paired
+from multirun_analysis.cell.at_epoch import valued
+from multirun_analysis.cell.cells import cells
+from multirun_analysis.cell.layout import Pivot, default_keys, pivot
+from multirun_analysis.papers import verdicts
+from multirun_analysis.papers.published import published
+from multirun_analysis.read.sweep import Sweep, load
+from multirun_analysis.tables.columns import to_csv, to_parquet
+from multirun_analysis.tables.entry import Statistic, note
+from multirun_analysis.tables.html import to_html
+from multirun_analysis.tables.latex import to_latex
+from multirun_analysis.tables.markdown import to_markdown
+from taunode.errors import BadInput
+
+if TYPE_CHECKING:
+    from multirun_analysis.figures.registry import Drawn
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A table of cells. `layout.cells` has every number; `content(format)` is what the command writes."""
+
+    layout: Pivot
+    note: str
+    statistic: Statistic
+
+    def content(self, format: str) -> bytes:
+        """As `csv`, `markdown`, `latex`, `html` or `parquet`."""
+        match format:
+            case "csv":
+                return to_csv(self.layout.cells).encode()
+            case "markdown":
+                return to_markdown(self.layout, self.note, self.statistic).encode()
+            case "latex":
+                return to_latex(self.layout, self.note, self.statistic).encode()
+            case "html":
+                return to_html(self.layout, self.note, self.statistic).encode()
+            case "parquet":
+                return to_parquet(self.layout.cells)
+            case _:
+                raise BadInput(f"format {format!r}; valid: csv, markdown, latex, html, parquet")
+
+    def __str__(self) -> str:
+        return self.content("markdown").decode()
+
+    def _repr_html_(self) -> str:
+        return self.content("html").decode()
+
+
+def table(
+    sweep: Sweep,
+    value: str = "final_test_error",
+    at: str | None = None,
+    rows: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    statistic: str = "sd",
+    baseline: str | None = None,
+) -> TableView:
+    """Lay out a sweep's cells.
+
+    Args:
+        value: what to average; a column of `sweep.runs`, or with `at` a metric.
+        at: of which epoch: `final`, `best`, or `epoch:N`.
+        rows, columns: keys of the configuration, and `tau`, its label; depth × (norm ×) τ where nothing is said.
+        statistic: `sd`, `interval` (95 %, Student's t), `median` or `best`.
+        baseline: a label of the last column key: differences to it, seed by seed.
+
+    Raises:
+        BadInput: a value, key or label that there is not, or two cells at one position.
+    """
+    runs, value = (sweep.runs, value) if at is None else valued(sweep, value, at)
+    found = cells(runs, value)
+    by_rows, by_columns = default_keys(found)
+    by_rows = by_rows if rows is None else list(rows)
+    by_columns = [key for key in by_columns if key not in by_rows] if columns is None else list(columns)
+    layout = pivot(found, by_rows, by_columns)
+    if baseline is not None:
+        layout = paired.with_differences(layout, runs, baseline)
+    shown = Statistic(statistic)
+    return TableView(layout, note(value, sweep.path, shown, runs, baseline), shown)
+
+
+def figure(sweep: Sweep, name: str | None = None, value: str = "final_test_error", paper: bool = False) -> "Drawn":
+    """Draw a figure.
+
+    Args:
+        name: one of `figures.registry.FIGURES`; the one that the sweep asks for where nothing is said.
+        paper: show the published numbers beside ours.
+
+    Raises:
+        BadInput: there is no such figure, or nothing that it could show.
+    """
+    from multirun_analysis.figures import registry  # matplotlib takes longer than most tables
+
+    numbers = verdicts.belonging(sweep.runs) if paper else []
+    if paper and not numbers:
+        raise BadInput(f"{sweep.path}: none of its networks has a published number")
+    return registry.draw(sweep, name or registry.choose(sweep), value, numbers)
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """A line a published number."""
+
+    lines: list[verdicts.Line]
+
+    @property
+    def differs(self) -> bool:
+        return any(line.verdict is verdicts.Verdict.DIFFERS for line in self.lines)
+
+    @property
+    def summary(self) -> str:
+        """`2 reproduced, 10 not run`."""
+        counts = Counter(line.verdict for line in self.lines)
+        return ", ".join(f"{counts[verdict]} {verdict}" for verdict in verdicts.Verdict if counts[verdict])
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The lines as texts."""
+        return pd.DataFrame([line.texts() for line in self.lines], columns=list(verdicts.HEADINGS))
+
+    def __str__(self) -> str:
+        return f"{self.table.to_string(index=False)}\n{self.summary}"
+
+    def _repr_html_(self) -> str:
+        return f"{self.table.to_html(index=False)}<p>{self.summary}</p>"
+
+
+def verify(sweep: Sweep, everything: bool = False) -> Verdicts:
+    """Compare a sweep with every published number.
+
+    Args:
+        everything: also with those of experiments of which it has no run.
+
+    Raises:
+        BadInput: none of its networks has a published number.
+    """
+    lines = verdicts.verify(sweep.runs, everything)
+    if not lines:
+        experiments = ", ".join(dict.fromkeys(number.experiment for number in published()))
+        raise BadInput(
+            f"{sweep.path}: none of its networks has a published number; experiments that have: {experiments}"
+        )
+    return Verdicts(lines)
+
+
+def compare(
+    first: Path | str,
+    second: Path | str,
+    value: str = "final_test_error",
+    where: str | None = None,
+    ignore: Sequence[str] = (),
+) -> comparison.Comparison:
+    """Compare two sweep directories cell by cell; see `multirun_analysis.cell.comparison`."""
+    return comparison.compare(load(first, second, where=where), value, ignore)

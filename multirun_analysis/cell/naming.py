@@ -1,0 +1,45 @@
+"""Telling apart: the fewest keys in which cells differ, and a cell's name made of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from multirun_analysis.labels.tau import tau_math
+from multirun_analysis.labels.values import label, short
+
+FIRST = ("arch._target_", "arch.depth", "arch.norm", "tau", "arch.layers", "arch.channels", "embedding.passes")
+
+
+def telling_keys(cells: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+    """The fewest of `keys` (and `tau`, the label) that tell rows apart, those in `FIRST` before the others."""
+    varying = [key for key in dict.fromkeys([*FIRST, *keys]) if key in cells and cells[key].nunique(dropna=False) > 1]
+    chosen: list[str] = []
+    for key in varying:
+        if _groups(cells, [*chosen, key]) > _groups(cells, chosen):
+            chosen.append(key)
+    count = _groups(cells, chosen)
+    for key in reversed(chosen.copy()):
+        others = [other for other in chosen if other != key]
+        if _groups(cells, others) == count:
+            chosen = others
+    return chosen
+
+
+def _groups(cells: pd.DataFrame, keys: Sequence[str]) -> int:
+    return len(cells[list(keys)].drop_duplicates()) if keys else min(len(cells), 1)
+
+
+def called(cell: Mapping[Any, Any], keys: Sequence[str]) -> str:
+    """A cell's name: `RkhsNode, layers 5`, `depth 20, norm batch, τ = L^-1/2`."""
+    return ", ".join(_part(key, cell[key]) for key in keys)
+
+
+def in_math(cell: Mapping[Any, Any], keys: Sequence[str]) -> str:
+    """The same for a figure: τ as mathematics."""
+    return ", ".join(f"τ = {tau_math(str(cell[key]))}" if key == "tau" else _part(key, cell[key]) for key in keys)
+
+
+def _part(key: str, value: Any) -> str:
+    shown = "null" if not isinstance(value, tuple) and pd.isna(value) else label(key, value)
+    return shown if key == "arch._target_" else f"{short(key)} = {shown}" if key == "tau" else f"{short(key)} {shown}"

@@ -1,0 +1,59 @@
+"""The threshold: geometric means, a line an exponent, and only what grows leaves the axis."""
+
+import numpy as np
+import pytest
+from synthetic import configuration, write_initialisations, write_runs
+
+from multirun_analysis import load
+from multirun_analysis.figures.forward_stability import ROOM, draw, growth
+from taunode.errors import BadInput
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    path = tmp_path_factory.mktemp("threshold") / "s"
+    return load(write_initialisations(path, (0.0, 0.25, 0.4, 0.5, 1.0)).path).runs
+
+
+def test_means_are_geometric(runs):
+    table = growth(runs)
+    assert len(table) == 5 * 4 * 2
+    for row in table.to_dict("records"):
+        values = runs.loc[(runs["tau"] == row["tau"]) & (runs["blocks"] == row["blocks"]), row["quantity"]]
+        assert row["n"] == 3
+        assert row["mean"] == pytest.approx(np.exp(np.log(values).mean()), rel=1e-12)
+        assert row["factor"] == pytest.approx(np.exp(np.log(values).std(ddof=1)), rel=1e-9)
+
+
+def test_a_line_an_exponent_and_only_what_explodes_leaves_the_axis(runs):
+    figure, table = draw(runs)
+    for axes in figure.axes:
+        assert axes.get_xscale() == axes.get_yscale() == "log"
+        assert [line.get_label() for line in axes.lines] == [
+            "τ = $1$", "τ = $L^{-1/4}$", "τ = $L^{-0.4}$", "τ = $L^{-1/2}$", "τ = $L^{-1}$",
+        ]  # fmt: skip
+        low, high = axes.get_ylim()
+        assert high <= ROOM
+        inside = [all(low < y < high for y in line.get_ydata()) for line in axes.lines]
+        assert inside == [False, True, True, True, True]
+    assert len(table) == 40
+
+
+def test_infinite_growth_is_left_out_of_the_means_and_counted(runs):
+    changed = runs.copy()
+    changed.loc[changed.index[0], "final_growth"] = np.inf
+    table = growth(changed)
+    assert sorted(table["n"]) == [2] + [3] * 39
+
+
+def test_two_norms_at_one_point_are_refused(runs):
+    changed = runs.copy()
+    changed["arch.norm"] = ["batch" if seed else "none" for seed in changed["seed"]]
+    changed.attrs = runs.attrs
+    with pytest.raises(BadInput, match=r"cells that differ in arch.norm; choose with --where"):
+        growth(changed)
+
+
+def test_trained_runs_are_refused_with_what_they_lack(tmp_path):
+    with pytest.raises(BadInput, match="schedule=initialisation; they have no final_growth, final_stem_gradient"):
+        growth(load(write_runs(tmp_path / "s", [configuration()]).path).runs)
