@@ -1,5 +1,6 @@
 """Views: what each command shows, as objects for a notebook, with the same numbers and a display of their own."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from multirun_analysis.cell.at_epoch import valued
 from multirun_analysis.cell.cells import cells
 from multirun_analysis.cell.layout import Pivot, default_keys, pivot
 from multirun_analysis.papers import verdicts
+from multirun_analysis.papers.line import HEADINGS, Line, Verdict
+from multirun_analysis.papers.ours import belonging
 from multirun_analysis.papers.published import published
 from multirun_analysis.read.sweep import Sweep, load
 from multirun_analysis.tables.columns import to_csv, to_parquet
@@ -102,7 +105,7 @@ def figure(sweep: Sweep, name: str | None = None, value: str = "final_test_error
     """
     from multirun_analysis.figures import registry  # matplotlib takes longer than most tables
 
-    numbers = verdicts.belonging(sweep.runs) if paper else []
+    numbers = belonging(sweep.runs) if paper else []
     if paper and not numbers:
         raise BadInput(f"{sweep.path}: none of its networks has a published number")
     return registry.draw(sweep, name or registry.choose(sweep), value, numbers)
@@ -110,24 +113,44 @@ def figure(sweep: Sweep, name: str | None = None, value: str = "final_test_error
 
 @dataclass(frozen=True)
 class Verdicts:
-    """A line a published number."""
+    """A line a published number and cell of ours; `multirun_analysis.papers.verdicts` says what each verdict means."""
 
-    lines: list[verdicts.Line]
+    lines: list[Line]
 
     @property
     def differs(self) -> bool:
-        return any(line.verdict is verdicts.Verdict.DIFFERS for line in self.lines)
+        return any(line.verdict is Verdict.DIFFERS for line in self.lines)
 
     @property
     def summary(self) -> str:
-        """`2 reproduced, 10 not run`."""
+        """`2 reproduced, 10 not run`, and how many lines were judged together."""
         counts = Counter(line.verdict for line in self.lines)
-        return ", ".join(f"{counts[verdict]} {verdict}" for verdict in verdicts.Verdict if counts[verdict])
+        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
+        together = sum(not math.isnan(line.p) for line in self.lines)
+        return said + (f"; {together} lines judged together (Holm, 5 % a command)" if together > 1 else "")
+
+    @property
+    def with_runs(self) -> list[Line]:
+        """The lines of which there are comparable runs."""
+        return [line for line in self.lines if line.ours is not None]
+
+    @property
+    def without_runs(self) -> list[str]:
+        """What there is to say of the others, a line for all of an experiment that have one reason."""
+        counts = Counter(
+            (line.verdict, line.number.experiment, line.reason)
+            for line in self.lines
+            if line.ours is None and line.verdict is not Verdict.REFERENCE
+        )
+        return [
+            f"{verdict}: {count} line{'s' * (count > 1)} of {experiment}{f': {reason}' if reason else ''}"
+            for (verdict, experiment, reason), count in counts.items()
+        ]
 
     @property
     def table(self) -> pd.DataFrame:
         """The lines as texts."""
-        return pd.DataFrame([line.texts() for line in self.lines], columns=list(verdicts.HEADINGS))
+        return pd.DataFrame([line.texts() for line in self.lines], columns=list(HEADINGS))
 
     def __str__(self) -> str:
         return f"{self.table.to_string(index=False)}\n{self.summary}"
@@ -136,16 +159,17 @@ class Verdicts:
         return f"{self.table.to_html(index=False)}<p>{self.summary}</p>"
 
 
-def verify(sweep: Sweep, everything: bool = False) -> Verdicts:
+def verify(sweep: Sweep, everything: bool = False, common: bool = False) -> Verdicts:
     """Compare a sweep with every published number.
 
     Args:
         everything: also with those of experiments of which it has no run.
+        common: declare, before there are results, that all cells have one sd.
 
     Raises:
         BadInput: none of its networks has a published number.
     """
-    lines = verdicts.verify(sweep.runs, everything)
+    lines = verdicts.verify(sweep.runs, everything, common)
     if not lines:
         experiments = ", ".join(dict.fromkeys(number.experiment for number in published()))
         raise BadInput(

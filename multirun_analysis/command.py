@@ -149,7 +149,10 @@ def verify(
     where: WhereOption = None,
     also: AlsoOption = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also the experiments of which the sweep has no run.")
+        bool, typer.Option("--all", help="A line for every number, also of experiments of which the sweep has no run.")
+    ] = False,
+    common: Annotated[
+        bool, typer.Option("--common-sd", help="All cells have one sd: declare it before you have seen results.")
     ] = False,
 ) -> None:
     """A line a published number: ours, the published, and a verdict. Exit code 1 where one differs."""
@@ -159,13 +162,17 @@ def verify(
     from rich.text import Text
 
     from multirun_analysis import api
-    from multirun_analysis.papers.verdicts import HEADINGS
+    from multirun_analysis.papers.line import HEADINGS
 
-    found = api.verify(loaded, everything)
-    table = Table(*HEADINGS, box=None, pad_edge=False)
-    for line in found.lines:
-        table.add_row(*map(Text, line.texts()))
-    _console().print(table)
+    found = api.verify(loaded, everything, common)
+    shown = found.lines if everything else found.with_runs
+    if shown:
+        table = Table(*HEADINGS, box=None, pad_edge=False)
+        for line in shown:
+            table.add_row(*map(Text, line.texts()))
+        _console().print(table)
+    for text in () if everything else found.without_runs:
+        print(text)
     print(found.summary)
     if found.differs:
         raise typer.Exit(1)

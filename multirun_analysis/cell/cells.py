@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from multirun_analysis.stats.sample import half_width
+from multirun_analysis.stats.intervals import half_width
 from taunode.errors import BadInput, nearest
 from taunode.runs.signature import UNSIGNED
 from taunode.runs.state import RESULTS, State
@@ -87,11 +87,23 @@ def keys_of(runs: pd.DataFrame) -> list[str]:
 
 
 def number_of(runs: pd.DataFrame) -> "pd.Series[int]":
-    """The number of each run's cell, from 0."""
+    """The number of each run's cell, from 0.
+
+    Another seed (`embedding.seed`) that equals `seed` in all runs of what would be a cell without it follows it.
+    """
     varying = [key for key in keys_of(runs) if runs[key].nunique(dropna=False) > 1]
-    if not varying:
+    seeds = [key for key in varying if key.endswith(".seed") and "seed" in runs]
+    if not seeds:
+        return _grouped(runs, varying)
+    without = _grouped(runs, [key for key in varying if key not in seeds])
+    same = runs[seeds].eq(runs["seed"], axis=0).groupby(without).transform("all")
+    return _grouped(runs.assign(**{key: runs[key].mask(same[key]) for key in seeds}), varying)
+
+
+def _grouped(runs: pd.DataFrame, keys: list[str]) -> "pd.Series[int]":
+    if not keys:
         return pd.Series(0, index=runs.index)
-    return runs.groupby(varying, dropna=False, sort=False, observed=True).ngroup()
+    return runs.groupby(keys, dropna=False, sort=False, observed=True).ngroup()
 
 
 def values(runs: pd.DataFrame) -> list[str]:

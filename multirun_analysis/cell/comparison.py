@@ -16,7 +16,8 @@ from multirun_analysis.cell.cells import cells, done_values, keys_of, number_of
 from multirun_analysis.cell.naming import called, telling_keys
 from multirun_analysis.cell.paired import by_seed, difference
 from multirun_analysis.read.sweep import UNREADABLE, Sweep
-from multirun_analysis.stats.sample import Sample, half_width, welch
+from multirun_analysis.stats.intervals import half_width, welch
+from multirun_analysis.stats.sample import Sample
 from taunode.errors import BadInput, nearest
 from taunode.runs.directory import RunDirectory, SweepDirectory
 from taunode.runs.files import read_yaml

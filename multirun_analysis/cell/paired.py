@@ -6,7 +6,8 @@ import pandas as pd
 from multirun_analysis.cell.cells import done_values, number_of
 from multirun_analysis.cell.layout import Pivot
 from multirun_analysis.labels.values import short
-from multirun_analysis.stats.sample import Sample, half_width
+from multirun_analysis.stats.intervals import half_width
+from multirun_analysis.stats.sample import Sample
 from taunode.errors import BadInput, nearest
 
 COLUMNS = ("pairs", "difference", "difference_sd", "difference_low", "difference_high")

@@ -18,8 +18,9 @@ from multirun_analysis.cell.cells import keys_of, number_of
 from multirun_analysis.cell.naming import called, in_math, telling_keys
 from multirun_analysis.figures.style import COLOURS, COLUMN, TEXT, plain_logarithmic, styled
 from multirun_analysis.labels.values import title
-from multirun_analysis.papers.published import Number, Role, protocol
-from multirun_analysis.papers.verdicts import at
+from multirun_analysis.papers.ours import at
+from multirun_analysis.papers.protocol import protocol
+from multirun_analysis.papers.published import Number, Role
 from multirun_analysis.read.sweep import Sweep
 from taunode.errors import BadInput, nearest
 from taunode.runs.state import State

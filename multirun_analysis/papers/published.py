@@ -1,12 +1,15 @@
-"""Published numbers, each with its source, and the protocol of the experiment that reproduces it.
+"""Published numbers, each with its source: `published.csv` has a line a number.
 
-`published.csv` has a line a number. Its columns that are keys of a configuration say which networks the number is of.
-`role` is `published` (a number of one of the two papers) or `reference` (of others, shown beside ours without a
-verdict). `n` counts all seeds, those that diverged included: the mean of the last epoch is over n − diverged of
-them; best epochs are of all n, because what diverges late has had a best epoch before.
-
-`protocols.yaml` is generated from the experiments under conf/ (by tests/multirun_analysis/protocols.py): for each one
-the keys that all its runs share, and those of each cell.
+- The columns that are keys of a configuration say which networks the number is of.
+- `role` is `published` (a number of one of the two papers) or `reference` (of others, shown beside ours without a
+  verdict).
+- `statistic` says what was averaged: the `last` epoch, the `best` one, or `unknown` where the source does not say.
+- `n` counts all seeds, those that diverged included: the mean of the last epoch is over n − diverged of them; best
+  epochs are of all n, because what diverges late has had a best epoch before. Empty: not published.
+- `rounding`: what was measured is within this of the number.
+- `margin`: a difference that does not matter, in percent points: one published sd (of the last epoch where that of the
+  best is not published), or a fortieth of the number if that is more, rounded up to 0.05. It is fixed here, before
+  there are runs to be judged by it.
 """
 
 import csv
@@ -23,6 +26,12 @@ import yaml
 from multirun_analysis.stats.sample import Sample
 
 
+class Statistic(StrEnum):
+    LAST = "last"
+    BEST = "best"
+    UNKNOWN = "unknown"
+
+
 class Role(StrEnum):
     PUBLISHED = "published"
     REFERENCE = "reference"
@@ -37,9 +46,11 @@ class Number:
         experiment: the one under conf/experiment that gives ours.
         position: the keys of a configuration that say which networks it is of, with their values.
         value: the column of a sweep's runs that it is compared with.
+        statistic: what was averaged.
         mean, sd: in percent; sd is NaN where it was not published.
         n: of all seeds; 0 where it was not published.
         diverged: of these seeds; None where it was not published.
+        rounding, margin: in percent points; margin is NaN of a reference.
     """
 
     figure: str
@@ -47,16 +58,19 @@ class Number:
     role: Role
     position: Mapping[str, Any]
     value: str
+    statistic: Statistic
     mean: float
     sd: float
     n: int
     diverged: int | None
+    rounding: float
+    margin: float
     source: str
 
     @property
     def sample(self) -> Sample:
         """What the mean is over."""
-        gone = 0 if self.value.startswith("best_") else self.diverged or 0
+        gone = 0 if self.statistic is Statistic.BEST else self.diverged or 0
         return Sample(max(self.n - gone, 0), self.mean, self.sd)
 
     @property
@@ -93,29 +107,12 @@ def _number(line: Mapping[str, str]) -> Number:
         role=Role(line["role"]),
         position={key: yaml.safe_load(text) for key, text in line.items() if "." in key and text},
         value=line["value"],
+        statistic=Statistic(line["statistic"]),
         mean=float(line["mean"]),
         sd=float(line["sd"] or math.nan),
         n=int(line["n"] or 0),
         diverged=int(line["diverged"]) if line["diverged"] else None,
+        rounding=float(line["rounding"]),
+        margin=float(line["margin"] or math.nan),
         source=line["source"],
     )
-
-
-def protocol(number: Number) -> dict[str, Any]:
-    """The configuration, flattened, that a run must have to be compared with a number.
-
-    Where the experiment has no such cell (a depth of another paper's table), what all its runs share.
-    """
-    experiment = _protocols()[number.experiment]
-    for cell in experiment["cells"]:
-        expected: dict[str, Any] = experiment["shared"] | cell
-        if all(expected.get(key) == value for key, value in number.position.items()):
-            return expected
-    return dict(experiment["shared"])
-
-
-@cache
-def _protocols() -> dict[str, Any]:
-    text = resources.files("multirun_analysis.papers").joinpath("protocols.yaml").read_bytes()
-    loaded: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return loaded

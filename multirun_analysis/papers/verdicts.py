@@ -1,209 +1,155 @@
-"""Verify: a line a published number, with ours, the difference and a verdict.
+"""Verdicts: a line a published number and cell of ours, with the difference and what can be said of it.
 
-- `reproduced`: at least three seeds, and the means differ by at most 2.5 standard errors of their difference, or by
-  at most 0.15 percent points. A published sd that is missing counts as none: the error is then ours alone.
-- `differs`: at least three seeds, and they do not.
-- `too few seeds`: fewer than three have a value.
+- `differs`: were both of one experiment, so large a difference would come up in less than 5 % of commands like this
+  one. The p values of all lines, those of last and best epochs and of divergence, are adjusted by Holm's method.
+- `inconclusive`: it does not, but our seeds would not have shown a difference that matters either: what they allow
+  (half the 95 % interval of the difference) is more than the number's margin. So is every number of which the source
+  does not say whether it is of the last or of the best epoch.
+- `reproduced`: neither: no difference was found, and none of more than twice the margin would be missed more often
+  than in 5 % of cases.
+- `too few seeds`: fewer than two have a value, so that nothing is known of their spread.
 - `not run`: the sweep has no such network.
-- `not comparable`: it has, but a key of the protocol is another than the experiment's.
+- `not comparable`: it has, but some scientific key is another than the protocol's.
 
-Divergence has lines of its own where ours or theirs diverged: k of n seeds against k of n, by Fisher's exact test,
-`differs` where p < 0.05. Three seeds against the published 19 of 20 so are reproduced by two or three that diverge.
+Beside the verdict stands whether the two are equivalent: p of the two one-sided tests that the true difference is
+within ± margin, where it is below 5 %.
+
+Divergence has lines of its own where ours or theirs diverged: k of n seeds against k of n, Fisher's exact test. They
+are `reproduced` where in addition Newcombe's 95 % interval of the difference is within ± 50 points.
+
+Cells that differ in any scientific key have a line each, and are never pooled. `common` is a declaration, to be made
+before the data are there: the cells judged together have one sd, which is then known from all their seeds.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from multirun_analysis.cell.grid import NONE
-from multirun_analysis.labels.values import number as in_digits
-from multirun_analysis.papers.published import Number, Role, protocol, published
-from multirun_analysis.stats.sample import Sample, error_of_difference, fisher_exact
-from taunode.runs.state import RESULTS, State
+from multirun_analysis.papers.line import DIVERGED, LEVEL, Line, Verdict, in_short
+from multirun_analysis.papers.ours import belonging, comparable
+from multirun_analysis.papers.published import Number, Role, Statistic, published
+from multirun_analysis.stats.holm import holm
+from multirun_analysis.stats.prediction import predict
+from multirun_analysis.stats.proportions import fisher_exact, newcombe
+from multirun_analysis.stats.sample import Sample, pooled
 
-SEEDS = 3  # at least, for a verdict
-ERRORS, POINTS = 2.5, 0.15  # standard errors, percent points
-SIGNIFICANT = 0.05
+APART = 0.5  # divergence: an interval inside of ± this says that the two are alike
 SHOWN = 3  # keys
-DIVERGED = "diverged"
-HEADINGS = ("figure", "networks", "value", "ours", "published", "difference", "verdict")
 
 
-class Verdict(StrEnum):
-    REPRODUCED = "reproduced"
-    DIFFERS = "differs"
-    TOO_FEW = "too few seeds"
-    NOT_RUN = "not run"
-    NOT_COMPARABLE = "not comparable"
-    REFERENCE = "reference"  # another paper's number: shown, not judged
-
-
-@dataclass(frozen=True)
-class Ours:
-    """Our runs of a published number's networks.
-
-    Attributes:
-        sample: of those that have the value.
-        runs, finished, diverged: how many of them there are.
-    """
-
-    sample: Sample
-    runs: int
-    finished: int
-    diverged: int
-
-
-@dataclass(frozen=True)
-class Line:
-    """One published number beside ours.
-
-    Attributes:
-        value: what is compared: a column of the sweep's runs, or `diverged`.
-        ours: None where there are no comparable runs.
-        differing: of `not comparable`: the keys, each with ours and the protocol's value.
-    """
-
-    number: Number
-    value: str
-    ours: Ours | None
-    verdict: Verdict
-    differing: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
-
-    @property
-    def difference(self) -> float:
-        """Ours − published, in percent points; NaN where there is none."""
-        return math.nan if self.ours is None or self.value == DIVERGED else self.ours.sample.mean - self.number.mean
-
-    @property
-    def reason(self) -> str:
-        """The keys in which the protocol is another one, those a user chose before what follows from them."""
-        keys = sorted(self.differing, key=lambda key: (key.endswith("._target_"), not key.endswith(".name")))
-        said = [f"{key} {_literal(self.differing[key][0])}, not {_literal(self.differing[key][1])}" for key in keys]
-        more = [f"… ({len(said) - SHOWN} more)"] if len(said) > SHOWN else []
-        return "; ".join([*said[:SHOWN], *more])
-
-    def texts(self) -> tuple[str, ...]:
-        """What stands below `HEADINGS`."""
-        number, ours = self.number, self.ours
-        if self.value == DIVERGED:
-            published, here = f"{number.diverged}/{number.n}", f"{ours.diverged}/{ours.finished}" if ours else NONE
-        else:
-            published, here = _in_words(number.sample, self.value), _in_words(ours.sample, self.value) if ours else NONE
-        if ours and ours.runs > ours.finished:
-            here += f", {ours.runs - ours.finished} unfinished"
-        difference = NONE if math.isnan(self.difference) else f"{self.difference:+.2f}"
-        verdict = f"{self.verdict}: {self.reason}" if self.reason else str(self.verdict)
-        return number.figure, number.words, self.value, here, published, difference, verdict
-
-
-def verify(runs: pd.DataFrame, everything: bool = False) -> list[Line]:
+def verify(runs: pd.DataFrame, everything: bool = False, common: bool = False) -> list[Line]:
     """The verdicts on a sweep.
 
     Args:
         runs: `Sweep.runs`, or some rows of it.
         everything: also the experiments of which the sweep has no run.
+        common: the cells are declared to have one sd a value.
     """
-    lines = []
-    judged: list[tuple[str, Mapping[str, Any]]] = []
-    for number in published() if everything else belonging(runs):
-        found = at(runs, number.position)
-        line = _line(number, found)
-        lines.append(line)
-        place = (number.experiment, number.position)
-        if place not in judged and (about := _divergence(line)):
-            judged.append(place)
-            lines.append(about)
-    return lines
+    lines: list[Line] = []
+    numbers = published() if everything else belonging(runs)
+    judged: list[tuple[str, Mapping[str, Any], str]] = []
+    for number in numbers:
+        for line in _lines(number, runs):
+            lines.append(line)
+            place = (number.experiment, number.position, line.ours.cell if line.ours else "")
+            if place not in judged and (about := _divergence(line)):
+                judged.append(place)
+                lines.append(about)
+    return judged_together([weighed(line, sd) for line, sd in zip(lines, _common(lines, common), strict=True)])
 
 
-def belonging(runs: pd.DataFrame) -> list[Number]:
-    """The published numbers of the experiments of which there are runs, whatever protocol these have."""
-    experiments = {number.experiment for number in published() if len(at(runs, number.position))}
-    return [number for number in published() if number.experiment in experiments]
+def judged_together(lines: Sequence[Line]) -> list[Line]:
+    """The lines, those that have a p with their verdicts."""
+    adjusted = iter(holm([line.p for line in lines if not math.isnan(line.p)]))
+    return [line if math.isnan(line.p) else _judged(replace(line, adjusted=next(adjusted))) for line in lines]
 
 
-def at(runs: pd.DataFrame, keys: Mapping[str, Any]) -> pd.DataFrame:
-    """The runs with these values."""
-    chosen = pd.Series(True, index=runs.index)
-    for key, value in keys.items():
-        chosen &= (runs[key] == value).fillna(False).astype(bool) if key in runs else False
-    return runs[chosen]
+def _judged(line: Line) -> Line:
+    verdict, reason = judge(line)
+    return replace(line, verdict=verdict, reason=reason)
 
 
-def _line(number: Number, found: pd.DataFrame) -> Line:
-    if found.empty:
-        return Line(number, number.value, None, _or_reference(number, Verdict.NOT_RUN))
-    comparable, nearest = _comparable(number, found)
-    if comparable.empty:
-        return Line(number, number.value, None, _or_reference(number, Verdict.NOT_COMPARABLE), nearest)
-    ours = _ours(comparable, number.value)
-    return Line(number, number.value, ours, _or_reference(number, _judge(ours, number)))
+def judge(line: Line) -> tuple[Verdict, str]:
+    """The verdict on a line that has been tested, and the reason where there must be one."""
+    if line.adjusted < LEVEL:
+        return Verdict.DIFFERS, _assuming(line, "")
+    if line.value == DIVERGED:
+        assert line.ours is not None
+        low, high = newcombe(line.ours.diverged, line.ours.finished, *line.theirs_diverged)
+        if low < -APART or high > APART:
+            return Verdict.INCONCLUSIVE, f"the two may be {max(-low, high):.0%} apart"
+        return Verdict.REPRODUCED, ""
+    if line.p < LEVEL:
+        reason = f"p = {in_short(line.p)} alone, {in_short(line.adjusted)} among all lines"
+        return Verdict.INCONCLUSIVE, _assuming(line, reason)
+    if line.allowed > line.number.margin:
+        reason = f"these seeds allow ±{line.allowed:.2f}, the margin is {line.number.margin:.2f}"
+        return Verdict.INCONCLUSIVE, _assuming(line, reason)
+    return Verdict.REPRODUCED, _assuming(line, "")
 
 
-def _or_reference(number: Number, verdict: Verdict) -> Verdict:
-    return Verdict.REFERENCE if number.role is Role.REFERENCE else verdict
+def _lines(number: Number, runs: pd.DataFrame) -> list[Line]:
+    """The lines of a number, not judged yet."""
+    cells, nearest = comparable(number, runs)
+    if not cells:
+        verdict = Verdict.NOT_COMPARABLE if nearest else Verdict.NOT_RUN
+        verdict = Verdict.REFERENCE if number.role is Role.REFERENCE else verdict
+        return [Line(number, number.value, None, verdict, reason=_reason(nearest), differing=nearest)]
+    verdict, reason = Verdict.TOO_FEW, ""
+    if number.role is Role.REFERENCE:
+        verdict = Verdict.REFERENCE
+    elif number.statistic is Statistic.UNKNOWN:
+        verdict, reason = Verdict.INCONCLUSIVE, "the source does not say whether it is of the last or the best epoch"
+    return [Line(number, number.value, ours, verdict, reason=reason) for ours in cells]
 
 
-def _comparable(number: Number, found: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple[Any, Any]]]:
-    """The runs that keep the protocol, and the keys in which the one that comes nearest does not."""
-    expected = protocol(number)
-    differing = [_differing(run, expected) for run in found.to_dict("records")]
-    return found[[not keys for keys in differing]], min(differing, key=len)
+def _divergence(line: Line) -> Line | None:
+    """The line about divergence, where there is something to say."""
+    number, ours = line.number, line.ours
+    if number.role is Role.REFERENCE or not (number.diverged or (ours and ours.diverged)):
+        return None
+    return Line(number, DIVERGED, ours, Verdict.TOO_FEW if ours else line.verdict, differing=line.differing)
 
 
-def _differing(run: Mapping[Any, Any], expected: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    keys = {}
-    for key, value in expected.items():
-        ours, theirs = run.get(key), tuple(value) if isinstance(value, list) else value
-        if not isinstance(ours, tuple) and pd.isna(ours):
-            ours = None
-        if ours != theirs:
-            keys[key] = (ours, theirs)
-    return keys
+def _common(lines: Sequence[Line], declared: bool) -> list[tuple[float, int] | None]:
+    """For each line the sd that its value has in all cells, if that is declared."""
+    samples: dict[str, dict[tuple[Any, ...], Sample]] = {}
+    for line in lines:
+        if line.ours is not None and line.value != DIVERGED:  # a cell may have numbers in two figures
+            cell = (*sorted(line.number.position.items()), line.ours.cell)
+            samples.setdefault(line.value, {})[cell] = line.ours.sample
+    shared = {value: pooled(list(cells.values())) for value, cells in samples.items()}
+    return [shared.get(line.value) if declared else None for line in lines]
+
+
+def weighed(line: Line, common: tuple[float, int] | None = None) -> Line:
+    """The line with what there is to say of it by itself: its prediction and its p."""
+    if line.ours is None or line.verdict is not Verdict.TOO_FEW:
+        return line
+    if line.value == DIVERGED:
+        if not line.ours.finished:
+            return line
+        return replace(line, p=fisher_exact(line.ours.diverged, line.ours.finished, *line.theirs_diverged))
+    prediction = predict(line.ours.sample, line.number.sample, line.number.rounding, common)
+    return line if prediction is None else replace(line, prediction=prediction, p=prediction.p)
+
+
+def _reason(keys: Mapping[str, tuple[Any, Any]]) -> str:
+    """The keys in which the protocol is another one, those a user chose before what follows from them."""
+    ordered = sorted(keys, key=lambda key: (key.endswith("._target_"), not key.endswith(".name")))
+    said = [f"{key} {_literal(keys[key][0])}, not {_literal(keys[key][1])}" for key in ordered]
+    more = [f"… ({len(said) - SHOWN} more)"] if len(said) > SHOWN else []
+    return "; ".join([*said[:SHOWN], *more])
 
 
 def _literal(value: Any) -> str:
     return "null" if value is None else str(list(value)) if isinstance(value, tuple) else str(value)
 
 
-def _ours(runs: pd.DataFrame, value: str) -> Ours:
-    """What has diverged has no last epoch; it has had a best one."""
-    finished = runs["state"].isin([state.value for state in RESULTS])
-    with_value = finished if value.startswith("best_") else runs["state"] == State.DONE
-    numbers = pd.to_numeric(runs[value]) if value in runs else pd.Series(math.nan, index=runs.index)
-    sample = Sample.of(numbers.astype("float64")[with_value].dropna().to_numpy())
-    return Ours(sample, len(runs), int(finished.sum()), int((runs["state"] == State.DIVERGED).sum()))
-
-
-def _judge(ours: Ours, number: Number) -> Verdict:
-    if ours.sample.n < SEEDS:
-        # Without a published count of divergence, a published mean says that seeds finished, and all of ours did not.
-        all_gone = number.diverged is None and ours.finished >= SEEDS and ours.diverged == ours.finished
-        return Verdict.DIFFERS if all_gone else Verdict.TOO_FEW
-    allowed = max(ERRORS * error_of_difference(ours.sample, number.sample), POINTS)
-    # 7.90 + 0.15 - 7.90 is more than 0.15 in binary.
-    return Verdict.REPRODUCED if abs(ours.sample.mean - number.mean) <= allowed + 1e-9 else Verdict.DIFFERS
-
-
-def _divergence(line: Line) -> Line | None:
-    """The line about divergence, where there is something to say."""
-    number, ours = line.number, line.ours
-    if number.diverged is None or not (number.diverged or (ours and ours.diverged)):
-        return None
-    if ours is None:
-        return replace(line, value=DIVERGED)
-    if ours.finished < SEEDS:
-        return Line(number, DIVERGED, ours, Verdict.TOO_FEW)
-    p = fisher_exact(ours.diverged, ours.finished, number.diverged, number.n)
-    return Line(number, DIVERGED, ours, Verdict.DIFFERS if p < SIGNIFICANT else Verdict.REPRODUCED)
-
-
-def _in_words(sample: Sample, value: str) -> str:
-    if math.isnan(sample.mean):
-        return NONE
-    spread = "" if math.isnan(sample.sd) else f" ± {in_digits(sample.sd, value)}"
-    return f"{in_digits(sample.mean, value)}{spread}" + (f" (n={sample.n})" if sample.n else "")
+def _assuming(line: Line, reason: str) -> str:
+    """With what was assumed of the paper."""
+    assumed = line.prediction.assumed if line.prediction else ""
+    return "; ".join(filter(None, (reason, f"assuming {assumed}" if assumed else "")))

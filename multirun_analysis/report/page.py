@@ -15,7 +15,8 @@ from multirun_analysis.cell.at_epoch import chosen_by
 from multirun_analysis.cell.cells import cells, number_of, rises
 from multirun_analysis.cell.naming import called, telling_keys
 from multirun_analysis.labels.values import number, title
-from multirun_analysis.papers.verdicts import Line, Verdict, verify
+from multirun_analysis.papers.line import Line, Verdict
+from multirun_analysis.papers.verdicts import verify
 from multirun_analysis.read.sweep import Sweep
 from multirun_analysis.report import configuration, failures, origin, packed, pictures, results, rows
 from multirun_analysis.report.facets import Facet, facets
@@ -23,7 +24,7 @@ from taunode.runs.state import BROKEN
 
 HERE = Path(__file__).parent
 DEFAULT = "final_test_error"
-JUDGED = (Verdict.REPRODUCED, Verdict.DIFFERS, Verdict.TOO_FEW)
+JUDGED = (Verdict.REPRODUCED, Verdict.DIFFERS, Verdict.INCONCLUSIVE, Verdict.TOO_FEW)
 
 
 def render(sweep: Sweep, value: str | None = None, where: str | None = None) -> bytes:

@@ -11,6 +11,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 import multirun_analysis.papers
+from multirun_analysis.papers.protocol import FREE
 from multirun_analysis.papers.published import published
 from taunode import build
 from taunode.command.plugins import register
@@ -25,7 +26,6 @@ FILE = Path(multirun_analysis.papers.__file__).with_name("protocols.yaml")
 HEADER = (
     "# Generated from conf/experiment by tests/multirun_analysis/protocols.py: what each published experiment fixes\n"
 )
-FREE = ("seed", "embedding.seed", "embedding.fingerprint", "dataset.fingerprint")
 
 
 def cells(experiment: str) -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from multirun_analysis.papers.published import Number, protocol
+from multirun_analysis.papers.protocol import protocol
+from multirun_analysis.papers.published import Number
 from taunode.runs.directory import RunDirectory, SweepDirectory
 from taunode.runs.files import to_yaml, write_json, write_text
 from taunode.runs.record import Record

@@ -65,7 +65,8 @@ def test_verdicts_are_a_table_with_a_summary(tmp_path):
     number = next(number for number in published() if number.figure == "flow-1a")
     configs = [protocol_of(number, seed) for seed in range(3)]
     found = ma.verify(ma.load(write_runs(tmp_path / "s", configs, lambda _: Outcome(error=2.1)).path))
-    assert found.summary == "2 reproduced, 10 not run"
+    assert found.summary == "2 reproduced, 10 not run; 2 lines judged together (Holm, 5 % a command)"
+    assert found.without_runs == ["not run: 10 lines of mnist_fig1a"]
     assert not found.differs
     assert found.table["verdict"].tolist()[:2] == ["reproduced"] * 2
     assert "2.10 ± 0.00 (n=3)" in str(found)

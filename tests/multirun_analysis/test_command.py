@@ -167,12 +167,21 @@ def test_verify_says_a_line_a_number_and_fails_where_one_differs(tmp_path, call)
     assert first.split("  ")[:2] == ["flow-1a", "RkhsNode layers=5 channels=32 passes=0"]
     for text in ("2.10 ± 0.00 (n=3)", "2.14 ± 0.16 (n=20)", "-0.04", "reproduced"):
         assert text in first
-    assert out.splitlines()[-1] == "2 reproduced, 10 not run"
+    assert len(out.splitlines()) == 5
+    assert out.splitlines()[-2] == "not run: 10 lines of mnist_fig1a"
+    assert out.splitlines()[-1].startswith("2 reproduced, 10 not run; 2 lines judged together")
     code, out, err = call("verify", far)
     assert (code, err) == (1, "")
-    assert out.splitlines()[-1] == "2 differs, 10 not run"
+    assert out.splitlines()[-1].startswith("2 differs, 10 not run")
     assert len(call("verify", far, "--all")[1].splitlines()) > 60
-    assert call("verify", far, "--where", "seed < 2")[0] == 0
+    assert call("verify", far, "--where", "seed == 1")[0] == 0
+
+
+def test_what_is_not_comparable_is_said_once(grid_sweep, call):
+    code, out, _ = call("verify", grid_sweep, "--common-sd")
+    assert code == 0
+    assert out.count("\n") == 3
+    assert out.startswith("not comparable: 6 lines of cifar_depth_bn: ")
 
 
 def test_verify_of_networks_that_nobody_published_is_bad_input(tmp_path, call):

@@ -6,8 +6,10 @@ import pytest
 from synthetic import Outcome, configuration, protocol_of, write_runs
 
 from multirun_analysis import load
+from multirun_analysis.papers.line import Verdict
 from multirun_analysis.papers.published import published
-from multirun_analysis.papers.verdicts import Verdict, verify
+from multirun_analysis.papers.verdicts import verify
+from taunode.runs.signature import signature
 
 
 def number(figure, value="final_test_error", **position):
@@ -21,6 +23,9 @@ def number(figure, value="final_test_error", **position):
 
 RKHS = number("flow-1a", layers=5)  # 2.14 ± 0.16, n = 20
 TAU = number("tau-cifar-depth", depth=110, exponent=0.5)  # 5.84, neither sd nor n
+FOUR, FOUR_BEST = (
+    number("flow-2", value, channels=4) for value in ("final_test_error", "best_test_error")
+)  # 16.0 ± 5.1
 SHL = number("flow-1b", "best_test_error", layers=5, _target_="taunode.models.ode.ShlNode")  # 19 of 20 diverged
 
 
@@ -39,45 +44,115 @@ def errors(*values):
     return [Outcome(error=value) for value in values]
 
 
+def around(mean, sd, n):
+    """Seeds with exactly this mean and sd."""
+    steps = [2 * seed - (n - 1) for seed in range(n)]
+    size = sd / math.sqrt(sum(step**2 for step in steps) / (n - 1)) if n > 1 else 0
+    return errors(*(mean + size * step for step in steps))
+
+
 @pytest.mark.parametrize(
     ("of", "outcomes", "verdict"),
     [
-        (RKHS, errors(2.0, 2.1, 2.2), Verdict.REPRODUCED),
-        (RKHS, errors(1.99, 1.99, 1.99), Verdict.REPRODUCED),  # by 0.15 points
-        (RKHS, errors(1.98, 1.98, 1.98), Verdict.DIFFERS),  # 2.5 · 0.16/√20 = 0.09
-        (RKHS, errors(1.5, 1.9, 2.3), Verdict.REPRODUCED),  # 0.24, of 2.5 · 0.23
-        (RKHS, errors(2.1, 2.2), Verdict.TOO_FEW),
-        (RKHS, [*errors(2.1, 2.2), Outcome("failed")], Verdict.TOO_FEW),
+        (RKHS, around(2.10, 0.10, 8), Verdict.REPRODUCED),  # allowed: 2.36 · √(0.1²/8 + 0.16²/20) = 0.12
+        (RKHS, around(2.40, 0.10, 8), Verdict.DIFFERS),
+        (RKHS, around(2.10, 0.50, 8), Verdict.INCONCLUSIVE),  # allowed 0.43 is more than the margin 0.20
+        (RKHS, around(2.10, 0.10, 2), Verdict.INCONCLUSIVE),  # 12.7 · 0.08
+        (RKHS, around(4.00, 0.01, 2), Verdict.DIFFERS),  # beyond even that
+        (RKHS, around(2.14, 0.00, 8), Verdict.REPRODUCED),
+        (RKHS, errors(2.1), Verdict.TOO_FEW),
+        (RKHS, [*errors(2.1), Outcome("failed"), Outcome("diverged")], Verdict.TOO_FEW),
         (RKHS, [Outcome("planned")], Verdict.TOO_FEW),
-        (TAU, errors(5.69, 5.69, 5.69), Verdict.REPRODUCED),
-        (TAU, errors(6.0, 6.0, 6.0), Verdict.DIFFERS),
-        (TAU, errors(5.5, 6.0, 6.9), Verdict.REPRODUCED),  # ours alone: 0.29 of 2.5 · 0.41
-        (TAU, [Outcome("diverged")] * 3, Verdict.DIFFERS),  # where no k/n is published
-        (TAU, [Outcome("diverged")] * 2, Verdict.TOO_FEW),
+        (FOUR, around(17.0, 4.0, 20), Verdict.REPRODUCED),  # allowed 3.0 of 5.1
+        (FOUR, around(25.0, 4.0, 20), Verdict.DIFFERS),
+        (FOUR_BEST, around(17.0, 4.0, 20), Verdict.REPRODUCED),  # its sd is not published
+        (TAU, around(5.84, 0.02, 20), Verdict.INCONCLUSIVE),  # of the last or the best epoch?
+        (TAU, around(9.84, 0.02, 20), Verdict.INCONCLUSIVE),
+        (TAU, [Outcome("diverged")] * 3, Verdict.INCONCLUSIVE),
     ],
 )
-def test_a_mean_is_judged_by_its_standard_error_and_by_points(tmp_path, of, outcomes, verdict):
-    assert lines_of(tmp_path, of, outcomes)["final_test_error"].verdict is verdict
+def test_a_mean_is_judged_by_what_its_seeds_allow(tmp_path, of, outcomes, verdict):
+    assert lines_of(tmp_path, of, outcomes)[of.value].verdict is verdict
+
+
+def test_a_line_says_the_interval_the_equivalence_and_what_was_assumed(tmp_path):
+    line = lines_of(tmp_path / "a", RKHS, around(2.10, 0.10, 8))["final_test_error"]
+    assert line.texts()[3:] == (
+        *("2.10 ± 0.10 (n=8)", "2.14 ± 0.16 (n=20)", "-0.04 [-0.16, +0.08]", "±0.20, p = 0.0089"),
+        "reproduced",
+    )
+    line = lines_of(tmp_path / "b", RKHS, around(2.10, 0.50, 8))["final_test_error"]
+    assert line.texts()[6:] == ("–", "inconclusive: these seeds allow ±0.43, the margin is 0.20")
+    line = lines_of(tmp_path / "c", FOUR_BEST, around(17.0, 4.0, 20))["best_test_error"]
+    assert line.reason == "assuming their sd is at most ours"
+    line = lines_of(tmp_path / "d", TAU, around(5.84, 0.02, 20))["final_test_error"]
+    assert line.reason == "the source does not say whether it is of the last or the best epoch"
+
+
+def test_lines_are_judged_together(tmp_path):
+    """A difference that one number alone would show is not enough among twelve."""
+    numbers = [of for of in published() if of.figure == "flow-1a" and of.value == "final_test_error"]
+    shifts = dict.fromkeys(range(6), 0.0) | {0: 0.14}
+    configs = [protocol_of(of, seed) for of in numbers for seed in range(5)]
+    errors_of = {}
+    for place, of in enumerate(numbers):
+        for config, outcome in zip(
+            configs[5 * place : 5 * place + 5], around(of.mean + shifts[place], 0.06, 5), strict=True
+        ):
+            errors_of[signature(config)] = outcome
+    runs = load(write_runs(tmp_path / "s", configs, lambda config: errors_of[signature(config)]).path).runs
+    lines = [line for line in verify(runs) if line.p == line.p]
+    assert len(lines) == 14  # the last network is that of another figure, too
+    (first,) = [line for line in lines if line.number is numbers[0]]
+    assert first.p < 0.05 < first.adjusted
+    assert first.verdict is Verdict.INCONCLUSIVE
+    assert first.reason.startswith("p = 0.0")
+    alone = runs[(runs["arch.layers"] == 5) & runs["arch._target_"].str.endswith("RkhsNode")]
+    alone.attrs = runs.attrs
+    (line,) = [line for line in verify(alone) if line.number is numbers[0]]
+    assert line.p == first.p
+    assert line.p <= line.adjusted <= 2 * line.p < first.adjusted  # its best epoch is the only other one
+
+
+def test_a_declared_sd_lets_three_seeds_say_something(tmp_path):
+    numbers = [of for of in published() if of.figure == "flow-1a" and of.value == "final_test_error"]
+    configs = [protocol_of(of, seed) for of in numbers for seed in range(3)]
+    means = {of.words: of.mean for of in numbers}
+    outcomes = {
+        signature(protocol_of(of, seed)): outcome
+        for of in numbers
+        for seed, outcome in enumerate(around(means[of.words], 0.1, 3))
+    }
+    runs = load(write_runs(tmp_path / "s", configs, lambda config: outcomes[signature(config)]).path).runs
+    for common, verdict in ((False, Verdict.INCONCLUSIVE), (True, Verdict.REPRODUCED)):
+        found = [line for line in verify(runs, common=common) if line.number is RKHS]
+        assert [line.verdict for line in found] == [verdict]
+        assert found[0].prediction.freedom == (12 if common else 2)
 
 
 @pytest.mark.parametrize(
     ("of", "states", "verdict"),
     [
-        (SHL, "ddd", Verdict.REPRODUCED),
-        (SHL, "dd.", Verdict.REPRODUCED),
-        (SHL, "d..", Verdict.DIFFERS),
+        (SHL, "dddd", Verdict.REPRODUCED),
+        (SHL, "ddd", Verdict.INCONCLUSIVE),  # three of three may be five of ten
+        (SHL, "dd.", Verdict.INCONCLUSIVE),
+        (SHL, "d..", Verdict.INCONCLUSIVE),  # p = 0.03, and the line of the best epoch beside it
         (SHL, "...", Verdict.DIFFERS),
-        (SHL, "dd", Verdict.TOO_FEW),
-        (RKHS, "d..", Verdict.REPRODUCED),
+        (SHL, "d", Verdict.INCONCLUSIVE),
+        (RKHS, "d..", Verdict.INCONCLUSIVE),
+        (RKHS, "d...........", Verdict.REPRODUCED),
         (RKHS, "dd.", Verdict.DIFFERS),
         (RKHS, "ddd", Verdict.DIFFERS),
+        (TAU, "ddd", Verdict.INCONCLUSIVE),  # a published mean is of one seed at least that did not
+        (TAU, "d" * 19, Verdict.INCONCLUSIVE),  # p = 0.05
     ],
 )
 def test_divergence_is_compared_as_k_of_n(tmp_path, of, states, verdict):
     outcomes = [Outcome("diverged", whole=2) if state == "d" else Outcome(error=1.0) for state in states]
     line = lines_of(tmp_path, of, outcomes)["diverged"]
     assert line.verdict is verdict
-    assert line.texts()[2:5] == ("diverged", f"{states.count('d')}/{len(states)}", f"{of.diverged}/20")
+    theirs = "0/1" if of.diverged is None else f"{of.diverged}/20"
+    assert line.texts()[2:5] == ("diverged", f"{states.count('d')}/{len(states)}", theirs)
     assert math.isnan(line.difference)
 
 
@@ -136,7 +211,7 @@ def test_of_many_keys_the_first_are_said_and_all_are_there(tmp_path):
     ],
 )
 def test_what_the_protocol_leaves_open_is_comparable(tmp_path, change):
-    assert lines_of(tmp_path, RKHS, errors(2.1, 2.1, 2.1), change)["final_test_error"].verdict is Verdict.REPRODUCED
+    assert lines_of(tmp_path, RKHS, around(2.1, 0.05, 8), change)["final_test_error"].verdict is Verdict.REPRODUCED
 
 
 def test_an_embedding_a_seed_is_one_cell(tmp_path):
@@ -146,7 +221,36 @@ def test_an_embedding_a_seed_is_one_cell(tmp_path):
         config["embedding"]["seed"] = config["seed"]
     runs = load(write_runs(tmp_path / "s", configs, lambda _: Outcome(error=15.0)).path).runs
     (line,) = [line for line in verify(runs) if line.number is of]
-    assert (line.ours.sample.n, line.verdict) == (3, Verdict.REPRODUCED)
+    assert line.ours.sample.n == 3
+
+
+def test_cells_that_differ_in_a_key_which_the_protocol_leaves_open_have_a_line_each(tmp_path):
+    """Three embeddings, one of them a bad one: they are not one number with a large sd."""
+    configs = [protocol_of(RKHS, seed) for seed in range(3) for _ in range(3)]
+    for place, config in enumerate(configs):
+        config["embedding"] |= {"fingerprint": f"file-{place % 3}", "seed": None}
+
+    def outcome(config):
+        return Outcome(error=(5.24 if config["embedding"]["fingerprint"] == "file-2" else 2.14) + 0.01 * config["seed"])
+
+    runs = load(write_runs(tmp_path / "s", configs, outcome).path).runs
+    lines = [line for line in verify(runs) if line.number is RKHS and line.value == "final_test_error"]
+    assert [line.ours.cell for line in lines] == [f"fingerprint file-{place}" for place in range(3)]
+    assert [line.ours.sample.n for line in lines] == [3, 3, 3]
+    assert [line.verdict for line in lines] == [Verdict.REPRODUCED, Verdict.REPRODUCED, Verdict.DIFFERS]
+    assert "(fingerprint file-2)" in lines[2].texts()[1]
+
+
+def test_a_key_that_the_protocol_does_not_name_is_a_difference(tmp_path):
+    def another_optimizer(config):
+        config["optimizer"] = {"_target_": "mine.AdamW", "betas": [0.9, 0.999]}
+
+    line = lines_of(tmp_path, RKHS, errors(2.1, 2.1, 2.1), another_optimizer)["final_test_error"]
+    assert line.verdict is Verdict.NOT_COMPARABLE
+    assert line.differing == {
+        "optimizer._target_": ("mine.AdamW", None),
+        "optimizer.betas": ((0.9, 0.999), None),
+    }
 
 
 def test_comparable_runs_are_judged_though_others_are_beside_them(tmp_path):
@@ -162,7 +266,7 @@ def test_other_papers_are_shown_without_a_verdict(tmp_path):
     of = number("he-table-6", depth=110)
     line = lines_of(tmp_path, of, errors(9.0, 9.0, 9.0))["final_test_error"]
     assert (line.verdict, line.ours.sample.n) == (Verdict.REFERENCE, 3)
-    assert line.texts()[3:6] == ("9.00 ± 0.00 (n=3)", "6.43 ± 0.16 (n=5)", "+2.57")
+    assert line.texts()[3:6] == ("9.00 ± 0.00 (n=3)", "6.61 ± 0.16 (n=5)", "+2.39")
 
 
 def test_the_rest_of_an_experiment_is_not_run_and_other_experiments_are_left_out(tmp_path):

@@ -1,0 +1,56 @@
+"""Protocols: the configuration that a run must have to be compared with a published number, and where one differs.
+
+`protocols.yaml` is generated from the experiments under conf/ (by tests/multirun_analysis/protocols.py): for each one
+the keys that all its runs share, and those of each cell. A key of a run that its protocol does not name is a
+difference, too: the protocol with another optimizer is another protocol.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from multirun_analysis.papers.published import Number
+
+# In which repetitions may differ: the seeds, and where data and embedding are from. The last two tell cells apart.
+FREE = frozenset({"seed", "embedding.seed", "dataset.fingerprint", "embedding.fingerprint"})
+
+
+def protocol(number: Number) -> dict[str, Any]:
+    """The configuration, flattened, that a run must have to be compared with a number, without the keys that are null.
+
+    Where the experiment has no such cell (a depth of another paper's table), what all its runs share.
+    """
+    experiment = _protocols()[number.experiment]
+    for cell in experiment["cells"]:
+        expected: dict[str, Any] = experiment["shared"] | cell
+        if all(expected.get(key) == value for key, value in number.position.items()):
+            return expected
+    return {**experiment["shared"], **number.position}
+
+
+@cache
+def _protocols() -> dict[str, Any]:
+    text = resources.files("multirun_analysis.papers").joinpath("protocols.yaml").read_bytes()
+    loaded: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return loaded
+
+
+def differing(run: Mapping[Any, Any], keys: Sequence[str], expected: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The keys in which a run's configuration is not the protocol's, each with both values; None is no value.
+
+    Args:
+        run: a row of `Sweep.runs`.
+        keys: which of its columns are scientific keys.
+    """
+    found = {}
+    for key in [*expected, *(key for key in keys if key not in expected)]:
+        ours, theirs = run.get(key), expected.get(key)
+        if not isinstance(ours, tuple) and pd.isna(ours):
+            ours = None
+        if key not in FREE and ours != (tuple(theirs) if isinstance(theirs, list) else theirs):
+            found[key] = (ours, theirs)
+    return found
