@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from multirun_analysis.cell import comparison, paired
-from multirun_analysis.cell.at_epoch import valued
-from multirun_analysis.cell.cells import cells
+from multirun_analysis.cell.at_epoch import metric_of, valued
+from multirun_analysis.cell.cells import cells, values
 from multirun_analysis.cell.layout import Pivot, default_keys, pivot
+from multirun_analysis.cell.ranks import ranks
 from multirun_analysis.papers import verdicts
 from multirun_analysis.papers.line import HEADINGS, Line, Verdict
 from multirun_analysis.papers.ours import belonging
@@ -81,7 +82,8 @@ def table(
     Raises:
         BadInput: a value, key or label that there is not, or two cells at one position.
     """
-    runs, value = (sweep.runs, value) if at is None else valued(sweep, value, at)
+    known = at is None and (value in values(sweep.runs) or metric_of(value) not in sweep.epochs)
+    runs, value = (sweep.runs, value) if known else valued(sweep, value, at)
     found = cells(runs, value)
     by_rows, by_columns = default_keys(found)
     by_rows = by_rows if rows is None else list(rows)
@@ -90,7 +92,10 @@ def table(
     if baseline is not None:
         layout = paired.with_differences(layout, runs, baseline)
     shown = Statistic(statistic)
-    return TableView(layout, note(value, sweep.path, shown, runs, baseline), shown)
+    below = note(sweep, value, shown, baseline)
+    if by_columns and (best := ranks(found, by_columns[-1], [*by_rows, *by_columns[:-1]])) is not None:
+        below += f"; {best}"
+    return TableView(layout, below, shown)
 
 
 def figure(sweep: Sweep, name: str | None = None, value: str = "final_test_error", paper: bool = False) -> "Drawn":
@@ -186,4 +191,4 @@ def compare(
     ignore: Sequence[str] = (),
 ) -> comparison.Comparison:
     """Compare two sweep directories cell by cell; see `multirun_analysis.cell.comparison`."""
-    return comparison.compare(load(first, second, where=where), value, ignore)
+    return comparison.compare(load(first, second, where=where, once=False), value, ignore)

@@ -194,7 +194,7 @@ def compare(
     """Two sweeps, cell by cell: second − first with its 95 % interval; runs, keys and code that only one has."""
     if output is not None and output.suffix != ".csv":
         raise BadInput(f"--output {output}: a comparison is written as .csv")
-    loaded = _load(first, where, [second])
+    loaded = _load(first, where, [second], once=False)
 
     from multirun_analysis.cell.comparison import compare as compared
     from multirun_analysis.tables.columns import as_csv
@@ -240,13 +240,15 @@ def _console() -> "Console":
     return Console(width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False)
 
 
-def _load(sweep: Path, where: str | None, also: list[Path] | None) -> "Sweep":
+def _load(sweep: Path, where: str | None, also: list[Path] | None, once: bool = True) -> "Sweep":
     """A sweep with at least one run; says on stderr which runs could not be read, and whether their code differs."""
     from multirun_analysis.read.sweep import load
 
-    loaded = load(sweep, *(also or ()), where=where)
+    loaded = load(sweep, *(also or ()), where=where, once=once)
     for run, reason in loaded.broken.itertuples(index=False):
         print(f"{NAME}: left out run {run}: {reason}", file=sys.stderr)
+    if len(loaded.copies):
+        print(f"{NAME}: {len(loaded.copies)} runs are copies of others, and count once", file=sys.stderr)
     if loaded.runs.empty:
         raise BadInput(f"{loaded.path} has no run " + ("that can be read" if where is None else f"with {where}"))
     digests = (

@@ -62,7 +62,12 @@ BELOW: dict[str, tuple[str, ...]] = {
         "multirun_analysis.stats",
         "taunode.runs.state",
     ),
-    "multirun_analysis.tables": ("multirun_analysis.cell", "multirun_analysis.labels"),
+    "multirun_analysis.tables": (
+        "multirun_analysis.cell",
+        "multirun_analysis.read",
+        "multirun_analysis.labels",
+        "taunode.runs.state",
+    ),
     "multirun_analysis.figures": (
         "multirun_analysis.cell",
         "multirun_analysis.papers",

@@ -1,13 +1,18 @@
 """Cells: the runs of a sweep that differ in `seed` only, as n, mean and standard deviation."""
 
+import math
+
+import numpy as np
 import pandas as pd
 
-from multirun_analysis.stats.intervals import half_width
+from multirun_analysis.labels.quantity import bounds, rises
+from multirun_analysis.stats.intervals import half_width, median_interval
 from taunode.errors import BadInput, nearest
 from taunode.runs.signature import UNSIGNED
 from taunode.runs.state import RESULTS, State
 
 LISTED = 3  # seeds
+FEWEST = 3  # seeds that an interval is shown for: of two it is 18 times as wide as they are apart
 ALWAYS = ("final_test_error", "best_test_error")  # values that every finished run has; a planned sweep has none yet
 
 
@@ -23,10 +28,11 @@ def cells(runs: pd.DataFrame, value: str = "final_test_error") -> pd.DataFrame:
     Returns:
         The configuration's columns without `seed`, what does not change the mathematics, and `tau`; then `cell` (its
         number, as of `number_of`), `value` (its name), `n` (runs with a value), `mean`, `sd` (over n − 1; NaN when
-        n < 2), `low` and `high` (95 % interval of the mean, Student's t), `median`, `best` (the highest of an
-        accuracy, else the lowest), `runs` (all of the cell), `finished` (done or diverged), `diverged` (of the
-        finished), and as text, empty when there are none: `unfinished` ("1 planned, 1 failed") and `missing` (seeds
-        that other cells have: "no seed 2").
+        n < 2), `low` and `high` (95 % interval of the mean, Student's t, within what the quantity can be; NaN when
+        n < `FEWEST`), `median` with `median_low` and `median_high` (percentile bootstrap, NaN as before), `best` (the
+        highest of an accuracy, else the lowest), `runs` (all of the cell), `finished` (done or diverged), `diverged`
+        (of the finished), and as text, empty when there are none: `unfinished` ("1 planned, 1 failed") and `missing`
+        (seeds that other cells have: "no seed 2").
         `attrs["keys"]` lists the columns of the configuration.
 
     Raises:
@@ -38,20 +44,25 @@ def cells(runs: pd.DataFrame, value: str = "final_test_error") -> pd.DataFrame:
         raise BadInput(f"value {value!r} is not one of the sweep's; nearest: {nearest(value, valid)}")
     code = number_of(runs)
     state = runs["state"]
-    of_cell = done_values(runs, value).groupby(code)
+    numbers = done_values(runs, value)
+    of_cell = numbers.groupby(code)
     finished = state.isin([result.value for result in RESULTS])
     table = runs.loc[~code.duplicated(), [*keys, "tau"]].set_axis(code[~code.duplicated()], axis=0)
     n, mean, sd = of_cell.count(), of_cell.mean(), of_cell.std()
-    half = half_width(n, sd)
+    half = np.where(n < FEWEST, math.nan, half_width(n, sd))
+    least, most = bounds(value, numbers.min(), numbers.max())
+    median_low, median_high = _medians(numbers, code, n)
     table = table.assign(
         cell=n.index,
         value=value,
         n=n,
         mean=mean,
         sd=sd,
-        low=mean - half,
-        high=mean + half,
+        low=(mean - half).clip(lower=least),
+        high=(mean + half).clip(upper=most),
         median=of_cell.median(),
+        median_low=median_low,
+        median_high=median_high,
         best=of_cell.max() if rises(value) else of_cell.min(),
         runs=code.groupby(code).size(),
         finished=finished.groupby(code).sum(),
@@ -70,9 +81,20 @@ def done_values(runs: pd.DataFrame, value: str) -> "pd.Series[float]":
     return numbers.astype("float64").where(runs["state"] == State.DONE)
 
 
-def rises(value: str) -> bool:
-    """Whether more is better: of an accuracy it is, of errors, losses and times it is not."""
-    return "acc" in value
+def _medians(
+    numbers: "pd.Series[float]", code: "pd.Series[int]", n: "pd.Series[int]"
+) -> tuple["pd.Series[float]", "pd.Series[float]"]:
+    """The ends of the medians' intervals; cells with as many values are done at once."""
+    low, high = pd.Series(math.nan, index=n.index), pd.Series(math.nan, index=n.index)
+    known = numbers.notna().to_numpy()
+    order = np.argsort(code.to_numpy()[known], kind="stable")
+    values, cell = numbers.to_numpy()[known][order], code.to_numpy()[known][order]
+    count = n.reindex(cell).to_numpy()
+    for size in np.unique(count[count >= FEWEST]):
+        chosen = count == size
+        cells = cell[chosen][::size]
+        low.loc[cells], high.loc[cells] = median_interval(values[chosen].reshape(-1, size))
+    return low, high
 
 
 def keys_of(runs: pd.DataFrame) -> list[str]:

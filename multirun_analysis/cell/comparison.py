@@ -1,7 +1,6 @@
 """Compare: two sweeps aligned by scientific configuration: the difference of each cell, and what only one of them has.
 
-Differences are second − first. Where the two have seeds in common, they are taken seed by seed with Student's interval,
-else between independent means with Welch's.
+Differences are second − first: seed by seed where most seeds are common, else of independent means; see `paired`.
 """
 
 import math
@@ -12,12 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from multirun_analysis.cell.cells import cells, done_values, keys_of, number_of
+from multirun_analysis.cell.cells import cells, keys_of, number_of
 from multirun_analysis.cell.naming import called, telling_keys
-from multirun_analysis.cell.paired import by_seed, difference
+from multirun_analysis.cell.paired import differences, values_of
 from multirun_analysis.read.sweep import UNREADABLE, Sweep
-from multirun_analysis.stats.intervals import half_width, welch
-from multirun_analysis.stats.sample import Sample
 from taunode.errors import BadInput, nearest
 from taunode.runs.directory import RunDirectory, SweepDirectory
 from taunode.runs.files import read_yaml
@@ -62,7 +59,7 @@ class Comparison:
 
 
 def compare(both: Sweep, value: str = "final_test_error", ignore: Sequence[str] = ()) -> Comparison:
-    """Compare the two sweeps that were loaded together, `load(first, second)`.
+    """Compare the two sweeps that were loaded together, `load(first, second, once=False)`.
 
     Args:
         value: a column of the runs.
@@ -71,8 +68,8 @@ def compare(both: Sweep, value: str = "final_test_error", ignore: Sequence[str] 
     Raises:
         BadInput: they are not two; no such key or value.
     """
-    if len(both.paths) != 2:
-        raise BadInput(f"compare needs two sweeps, got {both.path}")
+    if len(both.paths) != 2 or len(both.copies):
+        raise BadInput(f"compare needs two sweeps with all their runs (once=False), got {both.path}")
     runs = both.runs
     keys = keys_of(runs)
     for key in ignore:
@@ -99,37 +96,36 @@ def compare(both: Sweep, value: str = "final_test_error", ignore: Sequence[str] 
 
 
 def _cells(halves: Sequence[pd.DataFrame], value: str, names: Mapping[int, str]) -> pd.DataFrame:
+    first, second = (values_of(half, value, half["cell"]) for half in halves)
+    # The number of a cell is that of both sweeps together.
+    common = set(halves[0]["cell"]) & set(halves[1]["cell"])
+    found = differences(second, first, {cell: cell for cell in names if cell in common})
+    sides: dict[str, Any] = {}
+    for which, half, values in zip(("first", "second"), halves, (first, second), strict=True):
+        sides |= {f"n_{which}": values.groupby("cell").size(), f"mean_{which}": values.groupby("cell")["value"].mean()}
+        sides[f"diverged_{which}"] = _diverged(half)
     rows = []
-    # The number of a cell is that of both sweeps together, so the tables by seed are indexed alike.
-    tables = [_by_seed(half, value) for half in halves]
-    for cell in [cell for cell in names if all(cell in set(half["cell"]) for half in halves)]:
-        samples = [Sample.of(done_values(half, value)[half["cell"] == cell].dropna().to_numpy()) for half in halves]
-        paired = difference(*(table.reindex([cell]).iloc[0] for table in reversed(tables)))
-        if paired.n:
-            mean, half_wide = paired.mean, float(half_width(paired.n, paired.sd))
-        else:
-            mean, half_wide = samples[1].mean - samples[0].mean, welch(samples[0], samples[1])
+    for cell, difference in found.items():
         row: dict[str, Any] = {"cell": names[cell]}
-        for which, half, sample in zip(("first", "second"), halves, samples, strict=True):
-            row |= {f"n_{which}": sample.n, f"mean_{which}": sample.mean}
-            row[f"diverged_{which}"] = _diverged(half["state"][half["cell"] == cell])
-        rows.append(row | {"pairs": paired.n, "difference": mean, "low": mean - half_wide, "high": mean + half_wide})
+        for name, of_cells in sides.items():
+            absent = "" if name.startswith("diverged") else math.nan if name.startswith("mean") else 0
+            row[name] = of_cells.get(cell, absent)
+        row |= {"pairs": difference.pairs, "difference": difference.mean}
+        rows.append(row | {"low": difference.low, "high": difference.high})
     return pd.DataFrame(rows)
 
 
-def _diverged(state: "pd.Series[str]") -> str:
-    gone, finished = (state == State.DIVERGED).sum(), state.isin([result.value for result in RESULTS]).sum()
-    return f"{gone}/{finished}" if gone else ""
-
-
-def _by_seed(half: pd.DataFrame, value: str) -> pd.DataFrame:
-    return by_seed(half, value, half["cell"]) if "seed" in half else pd.DataFrame(index=half["cell"].unique())
+def _diverged(half: pd.DataFrame) -> dict[int, str]:
+    """Of each cell in which some did: k/n of the finished ones."""
+    finished = half["state"].isin([result.value for result in RESULTS]).groupby(half["cell"]).sum()
+    gone = (half["state"] == State.DIVERGED).groupby(half["cell"]).sum()
+    return {int(cell): f"{gone[cell]}/{finished[cell]}" for cell in gone.index[gone > 0]}
 
 
 def _alone(halves: Sequence[pd.DataFrame], names: Mapping[int, str]) -> pd.DataFrame:
     places = [set(zip(half["cell"], _seeds(half), strict=True)) for half in halves]
     rows = [
-        {"sweep": run["sweep"], "cell": names[int(run["cell"])], "seed": seed, "run": run["run"]}
+        {"sweep": run["sweep"], "cell": names[int(run["cell"])], "seed": seed, "run": run["path"]}
         for half, others in zip(halves, reversed(places), strict=True)
         for run, seed in zip(half.to_dict("records"), _seeds(half), strict=True)
         if (run["cell"], seed) not in others

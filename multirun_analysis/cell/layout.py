@@ -1,6 +1,5 @@
 """Pivot: cells laid out by any keys in rows and columns, one cell a position."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from multirun_analysis.cell.naming import telling_keys
-from multirun_analysis.labels.values import label, short
+from multirun_analysis.labels.values import NONE as NONE
+from multirun_analysis.labels.values import literal, short, texts
 from taunode.errors import BadInput, nearest
 
-NONE = "–"  # a key that a run does not have, and a position without a cell
 Place = tuple[str, ...]  # a label for each key
 
 
@@ -69,12 +68,8 @@ def pivot(cells: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> P
 
 
 def _labels(cells: pd.DataFrame, keys: Sequence[str]) -> list[Place]:
-    columns = [[_label(key, value) for value in cells[key].tolist()] for key in keys]
+    columns = [texts(cells[key].tolist(), key) for key in keys]
     return list(zip(*columns, strict=True)) if columns else [()] * len(cells)
-
-
-def _label(key: str, value: Any) -> str:
-    return NONE if not isinstance(value, tuple) and pd.isna(value) else label(key, value)
 
 
 def places_of(cells: pd.DataFrame, keys: Sequence[str]) -> tuple[Place, ...]:
@@ -98,7 +93,7 @@ def _collision(rivals: pd.DataFrame, keys: Sequence[str], place: Place) -> str:
     for key in rivals.attrs["keys"]:
         found = rivals[key].drop_duplicates()
         if len(found) > 1:
-            literals = (_literal(item) for item in found.tolist())
+            literals = (literal(item) for item in found.tolist())
             differing[key] = sorted(literals, key=lambda text: (len(text), text))  # 5 before 20
     where = ", ".join(f"{short(key)} {said}" for key, said in zip(keys, place, strict=True) if said != NONE)
     said = ", ".join(f"{key} ({', '.join(found)})" for key, found in list(differing.items())[:4])
@@ -108,12 +103,3 @@ def _collision(rivals: pd.DataFrame, keys: Sequence[str], place: Place) -> str:
         f"{where or 'one position'} would hold {len(rivals)} cells, which differ in {said}{more}; "
         f"choose with --where '{key} == {found[0]}'"
     )
-
-
-def _literal(value: Any) -> str:
-    """A value as a condition writes it."""
-    if isinstance(value, tuple):
-        return f"[{', '.join(_literal(item) for item in value)}]"
-    if pd.isna(value):
-        return "null"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)

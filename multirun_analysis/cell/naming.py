@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from multirun_analysis.labels.tau import tau_math
-from multirun_analysis.labels.values import label, short
+from multirun_analysis.labels.values import short, text
 
 FIRST = ("arch._target_", "arch.depth", "arch.norm", "tau", "arch.layers", "arch.channels", "embedding.passes")
 
@@ -31,7 +31,7 @@ def _groups(cells: pd.DataFrame, keys: Sequence[str]) -> int:
 
 
 def called(cell: Mapping[Any, Any], keys: Sequence[str]) -> str:
-    """A cell's name: `RkhsNode, layers 5`, `depth 20, norm batch, τ = L^-1/2`."""
+    """A cell's name: `RKHS, layers 5`, `depth 20, norm batch, τ = L^-1/2`."""
     return ", ".join(_part(key, cell[key]) for key in keys)
 
 
@@ -41,5 +41,5 @@ def in_math(cell: Mapping[Any, Any], keys: Sequence[str]) -> str:
 
 
 def _part(key: str, value: Any) -> str:
-    shown = "null" if not isinstance(value, tuple) and pd.isna(value) else label(key, value)
+    shown = text(value, key)
     return shown if key == "arch._target_" else f"{short(key)} = {shown}" if key == "tau" else f"{short(key)} {shown}"

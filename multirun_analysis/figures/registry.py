@@ -35,7 +35,7 @@ class Drawn(NamedTuple):
 def draw_error_depth(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn:
     """A group of bars a depth, a bar a τ, a panel a norm."""
     found = error_depth.with_published(cells(sweep.runs, value), numbers)
-    return Drawn(error_depth.error_against_depth(grid(found)), long(found), note(value, sweep.path, runs=sweep.runs))
+    return Drawn(error_depth.error_against_depth(grid(found)), long(found), note(sweep, value))
 
 
 def draw_error_tau(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn:
@@ -46,20 +46,20 @@ def draw_error_tau(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn
     tau_values = {int(row["cell"]): float(row["tau_value"]) for row in known.to_dict("records")}
     drawn = error_tau.draw(grid(found), tau_values)
     table = long(found).assign(tau_value=found["cell"].map(tau_values))
-    return Drawn(drawn, table, note(value, sweep.path, runs=sweep.runs))
+    return Drawn(drawn, table, note(sweep, value))
 
 
 def draw_heat_map(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn:
     """Depth × τ as colours with numbers, a panel a norm."""
     found = cells(sweep.runs, value)
-    return Drawn(heat_map.draw(grid(found)), long(found), note(value, sweep.path, runs=sweep.runs))
+    return Drawn(heat_map.draw(grid(found)), long(found), note(sweep, value))
 
 
 def draw_wall_time(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn:
     """Error against the seconds of a run, a point a cell."""
     table = wall_time.times(sweep.runs, value)
     times = table[["seconds", "seconds_sd"]]
-    return Drawn(wall_time.draw(table), long(table).join(times), note(value, sweep.path, runs=sweep.runs))
+    return Drawn(wall_time.draw(table), long(table).join(times), note(sweep, value))
 
 
 def draw_curves(sweep: Sweep, value: str, numbers: Iterable[Number]) -> Drawn:

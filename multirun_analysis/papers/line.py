@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from multirun_analysis.cell.layout import NONE
+from multirun_analysis.labels.values import NONE
 from multirun_analysis.labels.values import number as in_digits
 from multirun_analysis.papers.ours import Ours
 from multirun_analysis.papers.published import Number

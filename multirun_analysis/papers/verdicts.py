@@ -28,6 +28,7 @@ from typing import Any
 
 import pandas as pd
 
+from multirun_analysis.labels.values import text
 from multirun_analysis.papers.line import DIVERGED, LEVEL, Line, Verdict, in_short
 from multirun_analysis.papers.ours import belonging, comparable
 from multirun_analysis.papers.published import Number, Role, Statistic, published
@@ -140,13 +141,13 @@ def weighed(line: Line, common: tuple[float, int] | None = None) -> Line:
 def _reason(keys: Mapping[str, tuple[Any, Any]]) -> str:
     """The keys in which the protocol is another one, those a user chose before what follows from them."""
     ordered = sorted(keys, key=lambda key: (key.endswith("._target_"), not key.endswith(".name")))
-    said = [f"{key} {_literal(keys[key][0])}, not {_literal(keys[key][1])}" for key in ordered]
+    said = [f"{key} {_said(keys[key][0])}, not {_said(keys[key][1])}" for key in ordered]
     more = [f"… ({len(said) - SHOWN} more)"] if len(said) > SHOWN else []
     return "; ".join([*said[:SHOWN], *more])
 
 
-def _literal(value: Any) -> str:
-    return "null" if value is None else str(list(value)) if isinstance(value, tuple) else str(value)
+def _said(value: Any) -> str:
+    return "null" if value is None else text(value)
 
 
 def _assuming(line: Line, reason: str) -> str:

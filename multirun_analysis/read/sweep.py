@@ -22,7 +22,7 @@ from multirun_analysis.read.hydra_run import HydraRun, find
 from multirun_analysis.read.taunode_run import OurRun
 from taunode.errors import BadInput
 from taunode.runs.directory import RunDirectory, SweepDirectory, runs_of
-from taunode.runs.state import State
+from taunode.runs.state import RESULTS, State
 from taunode.runs.where import Where
 
 # What damaged files raise on their way through YAML, JSON and the record's fields. Nothing in them is executed.
@@ -60,11 +60,14 @@ class Sweep:
             `attempts` (count) and `code` (digests of what they ran). `runs.attrs["keys"]` lists the columns of the
             configuration.
         broken: one row a run that could not be read: `run`, `reason`.
+        copies: one row a run that is left out because another one has its signature: `run`, `same_as`. Runs with one
+            signature are one run, wherever they lie; the first that has a result stands for all.
     """
 
     paths: tuple[Path, ...]
     runs: pd.DataFrame
     broken: pd.DataFrame
+    copies: pd.DataFrame = field(default_factory=lambda: _copies([]))
     sources: list[tuple[Cache, list[Run]]] = field(default_factory=list)  # a sweep each
 
     @property
@@ -78,7 +81,8 @@ class Sweep:
         counts = self.runs["state"].value_counts()
         said = [f"{len(self.runs)} runs", *(f"{counts[state]} {state}" for state in State if state in counts)]
         lost = f"; {len(self.broken)} could not be read" if len(self.broken) else ""
-        return f"{self.path}: {', '.join(said)}{lost}"
+        twice = f"; {len(self.copies)} more are copies of these" if len(self.copies) else ""
+        return f"{self.path}: {', '.join(said)}{lost}{twice}"
 
     def __repr__(self) -> str:
         return f"Sweep({self.summary})"
@@ -107,13 +111,14 @@ class Sweep:
         return pd.concat([table.assign(run=table["run"].astype(names)) for table in tables], ignore_index=True)
 
 
-def load(*sweep_dirs: Path | str, where: str | None = None) -> Sweep:
+def load(*sweep_dirs: Path | str, where: str | None = None, once: bool = True) -> Sweep:
     """Read sweep directories (ours, plain Hydra multiruns, or single runs).
 
     Args:
         sweep_dirs: one or more.
         where: a condition on the columns of `runs`, such as `arch.depth >= 56 and state == "done"`; a key that
             only other runs have is null.
+        once: of runs with one signature keep one; to compare two sweeps, all are needed.
 
     Raises:
         BadInput: no sweep directory; written by a newer taunode; `where` is no condition, or names an unknown key.
@@ -138,8 +143,9 @@ def load(*sweep_dirs: Path | str, where: str | None = None) -> Sweep:
             shapes[tuple(config), tuple(rest)] = None
     if condition is not None:
         rows = _select(rows, condition)
+    rows, copies = _distinct(rows) if once else (rows, [])
     keys = dict.fromkeys(key for config_keys, rest_keys in shapes for key in config_keys if key not in rest_keys)
-    return Sweep(paths, _table(rows, list(keys)), _broken(broken), sources)
+    return Sweep(paths, _table(rows, list(keys)), _broken(broken), _copies(copies), sources)
 
 
 def _runs(path: Path, prefix: str) -> list[Run]:
@@ -178,6 +184,20 @@ def _reason(error: Exception) -> str:
         case _:
             text = f"{type(error).__name__}: {error}"
     return " ".join(text.split())
+
+
+def _distinct(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """The rows without those of which another one has the signature, and (run, the one that is kept) of these."""
+    kept: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        known = kept.setdefault(row["signature"] or row["path"], row)
+        if known["state"] not in RESULTS and row["state"] in RESULTS:
+            kept[row["signature"]] = row
+    if len(kept) == len(rows):
+        return rows, []
+    names = {row["run"] for row in kept.values()}
+    copies = [(row["run"], kept[row["signature"]]["run"]) for row in rows if row["run"] not in names]
+    return [row for row in rows if row["run"] in names], copies
 
 
 def _select(rows: list[dict[str, Any]], condition: Where) -> list[dict[str, Any]]:
@@ -229,3 +249,7 @@ def _frozen(value: Any) -> Any:
 
 def _broken(rows: Sequence[tuple[str, str]]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=["run", "reason"], dtype="str")
+
+
+def _copies(rows: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=["run", "same_as"], dtype="str")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from multirun_analysis.report.facets import text
+from multirun_analysis.labels.values import text
 
 SHOWN = 16  # values of one key
 

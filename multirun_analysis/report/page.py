@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from multirun_analysis.cell.at_epoch import chosen_by
-from multirun_analysis.cell.cells import cells, number_of, rises
+from multirun_analysis.cell.cells import cells, number_of
 from multirun_analysis.cell.naming import called, telling_keys
+from multirun_analysis.labels.quantity import is_ranked, rises
 from multirun_analysis.labels.values import number, title
 from multirun_analysis.papers.line import Line, Verdict
 from multirun_analysis.papers.verdicts import verify
@@ -60,8 +61,8 @@ def render(sweep: Sweep, value: str | None = None, where: str | None = None) -> 
         judged=[line for line in lines if line.verdict in JUDGED],
         unjudged=[line for line in lines if line.verdict not in JUDGED],
         value=title(value),
-        chosen_by=chosen_by(runs) if value.startswith("best_") else "",
-        ranked=results.is_ranked(value),
+        chosen_by=chosen_by(sweep) if value.startswith("best_") else "",
+        ranked=is_ranked(value),
         results=results.results(table),
         facets=kinds,
         columns=rows.columns(runs, kinds),
@@ -123,7 +124,7 @@ def _facts(
     """What is said first: (heading, figure, what it is)."""
     said = [("Runs", str(len(runs)), _of_cells(table))]
     value = str(table["value"].iloc[0])
-    if results.is_ranked(value):
+    if is_ranked(value):
         said += _best(table, value)
     verdicts = Counter(line.verdict for line in lines)
     if judged := verdicts[Verdict.REPRODUCED] + verdicts[Verdict.DIFFERS]:

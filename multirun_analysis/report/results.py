@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from multirun_analysis.cell.cells import rises
 from multirun_analysis.cell.grid import remarks
 from multirun_analysis.cell.layout import Pivot, default_keys, pivot
 from multirun_analysis.cell.naming import telling_keys
+from multirun_analysis.labels.quantity import is_ranked, rises
 from multirun_analysis.labels.values import number, short, title
 from taunode.errors import BadInput
 from taunode.runs.state import BROKEN, State
@@ -94,11 +94,6 @@ def _entry(cell: "pd.Series[Any] | None") -> Entry | None:
     several = cell["n"] > 1
     spread, interval = (f"± {sd}", f"[{low}, {high}]") if several else ("", "")
     return Entry(float(cell["mean"]), mean, spread, interval, int(cell["n"]), said)
-
-
-def is_ranked(value: str) -> bool:
-    """Whether less, or more, of it is better: that holds for errors, losses and accuracies."""
-    return value.endswith(("_error", "_loss")) or rises(value)
 
 
 def _marked(entries: list[Entry | None], value: str) -> list[Entry | None]:

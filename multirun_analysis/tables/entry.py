@@ -6,10 +6,13 @@ from typing import Any
 import pandas as pd
 
 from multirun_analysis.cell.at_epoch import chosen_by
+from multirun_analysis.cell.cells import FEWEST
 from multirun_analysis.cell.grid import remarks
-from multirun_analysis.cell.layout import NONE
 from multirun_analysis.cell.paired import COLUMNS
-from multirun_analysis.labels.values import number
+from multirun_analysis.labels.quantity import words
+from multirun_analysis.labels.values import NONE, number
+from multirun_analysis.read.sweep import Sweep
+from taunode.runs.state import State
 
 
 class Statistic(StrEnum):
@@ -21,10 +24,11 @@ class Statistic(StrEnum):
 
 IN_WORDS = {
     Statistic.SD: "mean ± sd over n seeds",
-    Statistic.INTERVAL: "mean [95 % interval, Student's t] over n seeds",
-    Statistic.MEDIAN: "median of n seeds",
+    Statistic.INTERVAL: f"mean [95 % interval, Student's t, from {FEWEST} seeds on] over n seeds",
+    Statistic.MEDIAN: f"median [95 % interval, bootstrap, from {FEWEST} seeds on] of n seeds",
     Statistic.BEST: "best of n seeds",
 }
+CALLED = {Statistic.SD: "mean", Statistic.INTERVAL: "mean", Statistic.MEDIAN: "median", Statistic.BEST: "best"}
 
 
 def entry(cell: "pd.Series[Any] | None", statistic: Statistic = Statistic.SD) -> str:
@@ -43,21 +47,27 @@ def _number(cell: "pd.Series[Any]", statistic: Statistic) -> str:
     def text(name: str) -> str:
         return number(cell[name], cell["value"])
 
+    def interval(low: str, high: str) -> str:
+        return f" [{text(low)}, {text(high)}]" if pd.notna(cell[low]) else ""
+
     match statistic:
         case Statistic.SD:
             return text("mean") + (f" ± {text('sd')}" if cell["n"] > 1 else "")
         case Statistic.INTERVAL:
-            return text("mean") + (f" [{text('low')}, {text('high')}]" if cell["n"] > 1 else "")
-        case _:
-            return text(statistic)
+            return text("mean") + interval("low", "high")
+        case Statistic.MEDIAN:
+            return text("median") + interval("median_low", "median_high")
+        case Statistic.BEST:
+            return text("best")
 
 
 def _difference(cell: "pd.Series[Any]") -> list[str]:
-    if not cell.get("pairs", 0):
+    if pd.isna(cell.get("difference")):
         return []
     mean, low, high = (signed(cell[name], cell["value"]) for name in COLUMNS[1::2] + COLUMNS[4:])
-    interval = f" [{low}, {high}]" if cell["pairs"] > 1 else ""
-    return [f"Δ {mean}{interval} (n={int(cell['pairs'])})"]
+    interval = f" [{low}, {high}]" if pd.notna(cell["difference_low"]) else ""
+    how = f"n={int(cell['pairs'])}" if cell["pairs"] else "Welch"
+    return [f"Δ {mean}{interval} ({how})"]
 
 
 def signed(value: float, name: str) -> str:
@@ -65,23 +75,20 @@ def signed(value: float, name: str) -> str:
     return ("" if float(text) == 0 else "−" if value < 0 else "+") + text
 
 
-def note(
-    value: str,
-    source: str,
-    statistic: Statistic = Statistic.SD,
-    runs: pd.DataFrame | None = None,
-    baseline: str | None = None,
-) -> str:
-    """The line below a table: where it is from, and what its numbers are.
+def note(sweep: Sweep, value: str, statistic: Statistic = Statistic.SD, baseline: str | None = None) -> str:
+    """The line below a table: where it is from, what its numbers are, and what is not in them.
 
     Args:
-        runs: those of the table; say what chose a best epoch.
         baseline: the column that differences are to.
     """
-    parts = [IN_WORDS[statistic], "diverged runs not in the mean"]
-    if value.startswith("best_") and runs is not None:
-        parts.append(chosen_by(runs))
+    parts = [IN_WORDS[statistic]]
+    if gone := int((sweep.runs["state"] == State.DIVERGED).sum()):
+        parts.append(f"{gone} of {len(sweep.runs)} runs diverged, not in the {CALLED[statistic]}")
+    if value.startswith("best_"):
+        parts.append(chosen_by(sweep))
     if baseline is not None:
-        parts.append(f"Δ: to {baseline}, seed by seed, with its 95 % interval")
-    unit = ", in percent" if "_error" in value else ""
-    return f"{source}: {value}{unit}; {parts[0]}, {'; '.join(parts[1:])}"
+        parts.append(
+            f"Δ: to {baseline}, seed by seed where most seeds are common, else Welch's, with its 95 % interval"
+        )
+    unit = ", in percent" if "error" in words(value) else ""
+    return f"{sweep.path}: {value}{unit}; {'; '.join(parts)}"

@@ -7,8 +7,8 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from multirun_analysis.cell.layout import NONE, Pivot
-from multirun_analysis.labels.values import number, short
+from multirun_analysis.cell.layout import Pivot
+from multirun_analysis.labels.values import NONE, number, short
 from multirun_analysis.tables.entry import Statistic, entry, signed
 from multirun_analysis.tables.headings import heading_of
 

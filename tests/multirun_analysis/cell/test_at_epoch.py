@@ -4,7 +4,7 @@ import pytest
 from synthetic import Outcome, configuration, write_runs, write_sweep
 
 from multirun_analysis import load
-from multirun_analysis.cell.at_epoch import chosen_by, metric_of, valued
+from multirun_analysis.cell.at_epoch import best_epochs, chooser, chosen_by, metric_of, valued
 from taunode.errors import BadInput
 
 
@@ -21,11 +21,35 @@ def test_final_and_best_are_the_summarys(sweep):
 
 
 def test_what_no_summary_has_is_taken_from_the_epochs(sweep):
-    runs, name = valued(sweep, "train_error", "best")
-    least = sweep.epochs.groupby("run", observed=True)["train_error"].min()
-    assert name == "best_train_error"
-    assert runs.set_index("run")[name].to_dict() == least.to_dict()
-    assert runs.attrs["keys"] == sweep.runs.attrs["keys"]
+    for metric in ("train_error", "train_loss", "test_loss"):
+        runs, name = valued(sweep, metric, "best")
+        assert name == f"best_{metric}"
+        for row in runs.to_dict("records"):
+            of_run = sweep.epochs[sweep.epochs["run"] == row["run"]].set_index("epoch")
+            assert row[name] == of_run.loc[row["best_epoch"], metric]
+        assert runs.attrs["keys"] == sweep.runs.attrs["keys"]
+    assert valued(sweep, "best_train_loss")[1] == "best_train_loss"
+
+
+def test_the_best_epoch_of_another_program_is_the_one_that_its_validation_chooses(tmp_path):
+    for number, losses in enumerate(([3.0, 1.0, 2.0], [1.0, float("nan"), 0.5])):
+        job = tmp_path / "m" / str(number)
+        (job / ".hydra").mkdir(parents=True)
+        (job / ".hydra" / "config.yaml").write_text(f"seed: {number}\n")
+        rows = "".join(f"{epoch},{loss},{loss / 2},{90 + epoch}\n" for epoch, loss in enumerate(losses, 1))
+        (job / "metrics.csv").write_text(f"epoch,train_loss,val_loss,test_acc\n{rows}")
+    sweep = load(tmp_path / "m")
+    assert chooser(sweep) == "val_loss"
+    assert chosen_by(sweep) == "the best epoch, chosen by val_loss"
+    assert best_epochs(sweep).tolist() == [2, 3]
+    assert valued(sweep, "test_acc", "best")[0]["best_test_acc"].tolist() == [92.0, 93.0]
+
+
+def test_a_last_epoch_without_a_number_is_none(tmp_path):
+    (run,) = write_runs(tmp_path / "s", [configuration()])
+    run.metrics(1).write_text("epoch,test_loss\n1,0.5\n2,nan\n")
+    runs, name = valued(load(tmp_path / "s"), "test_loss", "final")
+    assert runs[name].isna().all()
 
 
 def test_the_nth_epoch(sweep):
@@ -58,7 +82,7 @@ def test_best_says_what_chose_it(tmp_path):
         configs = [configuration(seed=seed) for seed in range(2)]
         for config, holdout in zip(configs, holdouts, strict=True):
             config["dataset"]["holdout"] = holdout
-        assert chosen_by(load(write_runs(tmp_path / name, configs).path).runs).endswith(says)
+        assert chosen_by(load(write_runs(tmp_path / name, configs).path)).endswith(says)
 
 
 def test_prefixes_are_no_part_of_a_metric():

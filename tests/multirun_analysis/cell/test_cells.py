@@ -6,6 +6,7 @@ import pytest
 from synthetic import INVERSE_SQRT, ONE, Outcome, configuration, write_runs, write_sweep
 
 from multirun_analysis import cells, load
+from multirun_analysis.stats.intervals import median_interval
 from taunode.errors import BadInput
 
 HALF = (0.5, 0.5)
@@ -33,6 +34,39 @@ def test_interval_median_and_best_are_scipys(tmp_path):
     low, high = stats.t.interval(0.95, 4, loc=errors.mean(), scale=stats.sem(errors))
     assert (cell["low"], cell["high"]) == (pytest.approx(low, rel=1e-12), pytest.approx(high, rel=1e-12))
     assert (cell["median"], cell["best"]) == (np.median(errors), errors.min())
+
+
+def test_intervals_are_within_what_an_error_can_be_and_there_is_none_of_two_seeds(tmp_path):
+    errors = {20: [1.0, 9.0, 8.0], 56: [2.0, 98.0], 110: [99.0, 60.0, 95.0]}
+    configs = [configuration(depth, seed=seed) for depth, found in errors.items() for seed in range(len(found))]
+    found = cells(loaded(tmp_path, configs, lambda c: Outcome(error=errors[c["arch"]["depth"]][c["seed"]])))
+    assert found["low"].tolist()[::2] == [0, pytest.approx(31.4, abs=0.1)]
+    assert found["high"].tolist()[::2] == [pytest.approx(16.8, abs=0.1), 100]
+    assert found.loc[1, ["low", "high", "median_low", "median_high"]].isna().all()
+
+
+def test_medians_have_the_bootstraps_interval(tmp_path):
+    errors = np.random.default_rng(2).uniform(1, 9, size=(3, 6))
+    configs = [configuration(depth, seed=seed) for depth in (20, 32, 44) for seed in range(6)]
+
+    def outcome(config):
+        depth, seed = (config["arch"]["depth"] - 20) // 12, config["seed"]
+        return Outcome("failed") if (depth, seed) == (1, 5) else Outcome(error=errors[depth, seed])
+
+    found = cells(loaded(tmp_path, configs, outcome))
+    for row, values in zip(found.to_dict("records"), (errors[0], errors[1, :5], errors[2]), strict=True):
+        low, high = median_interval(values[None])
+        assert (row["median_low"], row["median_high"]) == (low[0], high[0])
+
+
+def test_a_seed_that_follows_the_seed_tells_no_cells_apart(tmp_path):
+    following, fixed = ([configuration(seed=seed) for seed in range(3)] for _ in range(2))
+    for config in following:
+        config["dataset"]["seed"] = config["seed"]
+    assert cells(loaded(tmp_path / "a", following, lambda _: Outcome(error=1.0)))["n"].tolist() == [3]
+    for config, other in zip(fixed, (1, 1, 2), strict=True):
+        config["dataset"]["seed"] = other
+    assert sorted(cells(loaded(tmp_path / "b", fixed, lambda _: Outcome(error=1.0)))["n"]) == [1, 2]
 
 
 def test_of_an_accuracy_the_highest_is_the_best(tmp_path):

@@ -5,6 +5,7 @@ from synthetic import INVERSE_SQRT, ONE, Outcome, configuration, protocol_of, wr
 
 from multirun_analysis import cells, load
 from multirun_analysis.cell.layout import default_keys, pivot
+from multirun_analysis.labels.values import text
 from multirun_analysis.papers.published import published
 from taunode.errors import BadInput
 
@@ -28,7 +29,7 @@ def test_every_cell_is_at_its_place(found, rows, columns):
     layout = pivot(found, rows, columns)
     assert len(layout.places) == len(found) == 12
     for _, cell in found.iterrows():
-        place = [tuple(str(cell[key]) for key in keys) for keys in (rows, columns)]
+        place = [tuple(text(cell[key]) for key in keys) for keys in (rows, columns)]
         assert layout.at(*place).equals(cell)
 
 
@@ -45,11 +46,15 @@ def test_what_a_run_lacks_comes_last(tmp_path):
         if width is not None:
             config["arch"]["width"] = width
     layout = pivot(cells(load(write_runs(tmp_path / "s", configs).path).runs), ["arch.width"], ["tau"])
-    assert [label for (label,) in layout.rows] == ["9.0", "10.0", "–"] or [x for (x,) in layout.rows] == [
-        "9",
-        "10",
-        "–",
-    ]
+    assert [label for (label,) in layout.rows] == ["9", "10", "–"]
+
+
+def test_what_differs_has_different_labels(tmp_path):
+    configs = [configuration(), configuration(), configuration()]
+    for config, target in zip(configs, ("mine.Net", "yours.Net", "taunode.models.ode.RkhsNode"), strict=True):
+        config["arch"]["_target_"] = target
+    layout = pivot(cells(load(write_runs(tmp_path / "s", configs).path).runs), ["arch._target_"], ["tau"])
+    assert [label for (label,) in layout.rows] == ["mine.Net", "RKHS", "yours.Net"]
 
 
 def test_where_nothing_is_said_depth_is_against_tau_and_else_what_tells_apart(tmp_path, found):
@@ -60,7 +65,7 @@ def test_where_nothing_is_said_depth_is_against_tau_and_else_what_tells_apart(tm
     flow = cells(load(sweep.path).runs)
     assert default_keys(flow) == (["arch._target_"], ["arch.layers"])
     layout = pivot(flow, *default_keys(flow))
-    assert (layout.rows, layout.columns) == ((("RkhsNode",), ("ShlNode",)), (("5",), ("10",), ("20",)))
+    assert (layout.rows, layout.columns) == ((("RKHS",), ("SHL",)), (("5",), ("10",), ("20",)))
 
 
 def test_two_cells_at_one_place_are_refused_with_the_keys_and_advice(found):

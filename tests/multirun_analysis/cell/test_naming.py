@@ -26,7 +26,7 @@ def test_what_follows_from_other_keys_is_not_said(tmp_path):
     configs = [protocol_of(number, 0) for number in numbers]
     found, keys = keys_of(write_runs(tmp_path / "s", configs, lambda _: Outcome(error=2.0)).path)
     assert keys == ["arch._target_", "arch.layers"]  # interpolation follows from the network
-    assert {called(cell, keys) for _, cell in found.iterrows()} >= {"RkhsNode, layers 5", "ShlNode, layers 20"}
+    assert {called(cell, keys) for _, cell in found.iterrows()} >= {"RKHS, layers 5", "SHL, layers 20"}
     for fewer in itertools.combinations(keys, 1):
         assert len(found[list(fewer)].drop_duplicates()) < len(found)
 
@@ -36,7 +36,7 @@ def test_lists_and_missing_keys_tell_apart_too(tmp_path):
     wide["arch"]["width"] = 2
     found, keys = keys_of(write_runs(tmp_path / "s", [configuration(), short, wide]).path)
     assert len(found[keys].drop_duplicates()) == 3
-    assert "width null" in called(found[found["arch.width"].isna()].iloc[0], ["arch.width"])
+    assert "width –" in called(found[found["arch.width"].isna()].iloc[0], ["arch.width"])
 
 
 def test_one_cell_needs_no_name(tmp_path):

@@ -54,8 +54,8 @@ def test_what_diverged_has_no_difference(tmp_path):
         return Outcome("diverged") if gone else Outcome(error=5.0 + config["seed"])
 
     cell = with_differences(*laid_out(tmp_path, outcome=outcome), "1").at(("20",), ("L^-1/2",))
-    assert (cell["pairs"], cell["difference"]) == (2, 0.0)
-    assert entry(cell) == "7.00 ± 1.58 (n=5), Δ 0.00 [0.00, 0.00] (n=2)"
+    assert (cell["pairs"], cell["difference"]) == (0, -1.5)  # two of five seeds are too few to pair by
+    assert entry(cell) == "7.00 ± 1.58 (n=5), Δ −1.50 (Welch)"
 
 
 def test_a_column_is_compared_with_the_one_of_the_same_norm(tmp_path):
@@ -73,7 +73,10 @@ def test_an_unknown_baseline_is_answered_with_the_columns(tmp_path):
         with_differences(*laid_out(tmp_path), "2")
 
 
-def test_runs_without_seeds_have_no_pairs(tmp_path):
+def test_runs_without_seeds_are_compared_as_independent(tmp_path):
     layout, runs = laid_out(tmp_path)
-    with pytest.raises(BadInput, match="no key 'seed'"):
-        with_differences(layout, runs.drop(columns="seed"), "1")
+    cell = with_differences(layout, runs.drop(columns="seed"), "1").at(("20",), ("L^-1/2",))
+    result = stats.ttest_ind(ERRORS[1], ERRORS[0], equal_var=False).confidence_interval(0.95)
+    assert cell["pairs"] == 0
+    assert (cell["difference_low"], cell["difference_high"]) == pytest.approx(tuple(result), rel=1e-12)
+    assert entry(cell).endswith("(Welch)")

@@ -62,7 +62,7 @@ def test_published_numbers_are_marked_in_the_colour_of_their_line(tmp_path):
     configs = [protocol_of(number, seed) for number in numbers for seed in range(2)]
     sweep = load(write_runs(tmp_path / "s", configs, lambda _: Outcome(error=2.0)).path)
     figure, _ = draw(sweep, "test_error", numbers)
-    assert [axes.get_title() for axes in figure.axes] == ["RkhsNode", "ShlNode"]
+    assert [axes.get_title() for axes in figure.axes] == ["RKHS", "SHL"]
     for axes, name in zip(figure.axes, ("Rkhs", "Shl"), strict=True):
         marks = [line for line in axes.lines if line.get_marker() == "D"]
         expected = [number.mean for number in numbers if name in number.position["arch._target_"]]

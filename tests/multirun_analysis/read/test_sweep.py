@@ -185,8 +185,8 @@ def test_depth_and_tau_have_ordered_labels(tmp_path):
 
 
 def test_several_sweeps_are_read_at_once(tmp_path):
-    for name in ("a", "b"):
-        write_sweep(tmp_path / name, (20,), norms=("batch",))
+    for name, depth in (("a", 20), ("b", 56)):
+        write_sweep(tmp_path / name, (depth,), norms=("batch",))
     alone = load(tmp_path / "a")
     both = load(tmp_path / "a", tmp_path / "b", where="seed == 1")
     assert both.paths == (tmp_path / "a", tmp_path / "b")
@@ -195,7 +195,33 @@ def test_several_sweeps_are_read_at_once(tmp_path):
     assert set(both.runs["run"][:2].str.removeprefix(f"{tmp_path}/a/")) <= set(alone.runs["run"])
     assert len(both.epochs) == 20
     assert both.epochs["run"].cat.categories.tolist() == both.runs["run"].tolist()
-    assert multirun_analysis.cells(both.runs)["n"].tolist() == [2, 2]  # one cell, whichever sweep its runs are in
+    assert both.copies.empty
+
+
+def test_a_cell_is_one_whichever_sweep_its_runs_are_in(tmp_path):
+    for name, seed in (("a", 0), ("b", 1)):
+        write_runs(tmp_path / name, [configuration(seed=seed)], lambda _: Outcome(error=5.0))
+    assert multirun_analysis.cells(load(tmp_path / "a", tmp_path / "b").runs)["n"].tolist() == [2]
+
+
+def test_a_run_that_is_read_twice_is_one(tmp_path):
+    sweep = write_sweep(tmp_path / "a", (20,), norms=("batch",), seeds=range(3))
+    shutil.copytree(sweep.path, tmp_path / "b", symlinks=True)
+    unfinished = next(iter(sweep))  # of a copy that is behind, the one with the result counts
+    unfinished.done.unlink()
+    write_json(unfinished.record, json.loads(unfinished.record.read_text()) | {"state": "planned", "attempts": []})
+    unfinished.claim(1).unlink()
+    alone, both = load(tmp_path / "b"), load(tmp_path / "a", tmp_path / "b")
+    assert both.runs["signature"].is_unique
+    assert sorted(both.runs["signature"]) == sorted(alone.runs["signature"])
+    assert (both.runs["state"] == "done").all()
+    assert len(both.copies) == 6
+    assert set(both.copies["same_as"]) == set(both.runs["run"])
+    assert both.summary.endswith("6 done; 6 more are copies of these")
+    counted, expected = (multirun_analysis.cells(runs).drop(columns="cell") for runs in (both.runs, alone.runs))
+    pd.testing.assert_frame_equal(counted, expected)
+    assert len(both.epochs) == len(alone.epochs)
+    assert len(load(tmp_path / "a", tmp_path / "b", once=False).runs) == 12
 
 
 def test_comments_in_a_configuration_are_yaml_and_aliases_are_refused(tmp_path):

@@ -9,15 +9,15 @@ from collections import Counter
 from html.parser import HTMLParser
 
 import numpy as np
-import pandas as pd
 import pytest
 from hostile import HTML, write_hostile
 from synthetic import INVERSE_SQRT, ONE, Outcome, configuration, write_initialisations, write_runs, write_sweep
 
 from multirun_analysis import cells, command, load
+from multirun_analysis.labels.values import text
 from multirun_analysis.report import failures, origin, packed, results, rows
 from multirun_analysis.report.configuration import varying_and_shared
-from multirun_analysis.report.facets import facets, text
+from multirun_analysis.report.facets import facets
 from multirun_analysis.report.page import render
 from taunode.errors import BadInput
 from taunode.runs.files import to_yaml, write_json, write_text
@@ -142,12 +142,6 @@ def test_facets_are_the_keys_that_tell_runs_apart_in_their_order(grid_sweep):
     assert [facet.values for facet in found[:3]] == [("20", "56", "110"), ("batch", "none"), ("1", "L^-1/2")]
     for facet, column in zip(found, ("arch.depth", "arch.norm", "tau", "seed", "state"), strict=True):
         assert [facet.values[code] for code in facet.codes] == [text(value) for value in runs[column].tolist()]
-
-
-def test_values_are_told_as_a_configuration_writes_them():
-    values = [(16, 32), None, pd.NA, float("nan"), True, 0.1, 1e-5, 3, "a.B"]
-    assert [text(value) for value in values] == ["[16, 32]", "–", "–", "–", "true", "0.1", "1e-05", "3", "a.B"]
-    assert text("taunode.models.resnet.CifarResNet", "arch._target_") == "CifarResNet"
 
 
 def test_columns_hold_what_differs(grid_sweep):
