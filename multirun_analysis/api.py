@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,13 @@ import pandas as pd
 
 from multirun_analysis.cell import comparison, paired
 from multirun_analysis.cell.at_epoch import metric_of, valued
-from multirun_analysis.cell.cells import cells, values
+from multirun_analysis.cell.cells import cells, default_value, values
 from multirun_analysis.cell.layout import Pivot, default_keys, pivot
 from multirun_analysis.cell.ranks import ranks
 from multirun_analysis.papers import verdicts
 from multirun_analysis.papers.line import HEADINGS, Line, Verdict
-from multirun_analysis.papers.ours import belonging
-from multirun_analysis.papers.published import published
+from multirun_analysis.papers.ours import belonging, beside
+from multirun_analysis.papers.published import Role, published
 from multirun_analysis.read.sweep import Sweep, load
 from multirun_analysis.tables.columns import to_csv, to_parquet
 from multirun_analysis.tables.entry import Statistic, note
@@ -27,16 +27,22 @@ from multirun_analysis.tables.markdown import to_markdown
 from taunode.errors import BadInput
 
 if TYPE_CHECKING:
-    from multirun_analysis.figures.registry import Drawn
+    from multirun_analysis.figures.picture import Picture
 
 
 @dataclass(frozen=True)
 class TableView:
-    """A table of cells. `layout.cells` has every number; `content(format)` is what the command writes."""
+    """A table of cells. `layout.cells` has every number; `content(format)` is what the command writes.
+
+    Attributes:
+        note: where it is from, and what its numbers are.
+        choice: which keys it chose, and how to choose others; empty if all were said.
+    """
 
     layout: Pivot
     note: str
     statistic: Statistic
+    choice: str = ""
 
     def content(self, format: str) -> bytes:
         """As `csv`, `markdown`, `latex`, `html` or `parquet`."""
@@ -63,7 +69,7 @@ class TableView:
 
 def table(
     sweep: Sweep,
-    value: str = "final_test_error",
+    value: str | None = None,
     at: str | None = None,
     rows: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
@@ -73,7 +79,7 @@ def table(
     """Lay out a sweep's cells.
 
     Args:
-        value: what to average; a column of `sweep.runs`, or with `at` a metric.
+        value: what to average; a column of `sweep.runs`, or with `at` a metric; the final test error, if there is one.
         at: of which epoch: `final`, `best`, or `epoch:N`.
         rows, columns: keys of the configuration, and `tau`, its label; depth × (norm ×) τ where nothing is said.
         statistic: `sd`, `interval` (95 %, Student's t), `median` or `best`.
@@ -82,12 +88,11 @@ def table(
     Raises:
         BadInput: a value, key or label that there is not, or two cells at one position.
     """
+    value = value or default_value(sweep.runs)
     known = at is None and (value in values(sweep.runs) or metric_of(value) not in sweep.epochs)
     runs, value = (sweep.runs, value) if known else valued(sweep, value, at)
     found = cells(runs, value)
-    by_rows, by_columns = default_keys(found)
-    by_rows = by_rows if rows is None else list(rows)
-    by_columns = [key for key in by_columns if key not in by_rows] if columns is None else list(columns)
+    by_rows, by_columns = default_keys(found, rows, columns)
     layout = pivot(found, by_rows, by_columns)
     if baseline is not None:
         layout = paired.with_differences(layout, runs, baseline)
@@ -95,25 +100,49 @@ def table(
     below = note(sweep, value, shown, baseline)
     if by_columns and (best := ranks(found, by_columns[-1], [*by_rows, *by_columns[:-1]])) is not None:
         below += f"; {best}"
-    return TableView(layout, below, shown)
+    choice = "" if rows is not None and columns is not None else _choice(by_rows, by_columns)
+    return TableView(layout, below, shown, choice)
 
 
-def figure(sweep: Sweep, name: str | None = None, value: str = "final_test_error", paper: bool = False) -> "Drawn":
+def _choice(rows: Sequence[str], columns: Sequence[str]) -> str:
+    said = (", ".join(keys) or "nothing" for keys in (rows, columns))
+    return "rows {}; columns {}: --rows and --columns choose others".format(*said)
+
+
+def figure(
+    sweep: Sweep,
+    name: str | None = None,
+    value: str | None = None,
+    paper: bool = False,
+    along: str | None = None,
+    lines: Sequence[str] | None = None,
+    panels: Sequence[str] | None = None,
+    fit: bool = False,
+) -> "Picture":
     """Draw a figure.
 
     Args:
         name: one of `figures.registry.FIGURES`; the one that the sweep asks for where nothing is said.
-        paper: show the published numbers beside ours.
+        paper: show the published numbers beside ours, those of which we have comparable runs.
+        along, lines, panels: keys for the axis, the lines and the panels; where nothing is said the figure chooses.
+        fit: with a + b·x^c through each line, where the axis is a number.
 
     Raises:
         BadInput: there is no such figure, or nothing that it could show.
     """
-    from multirun_analysis.figures import registry  # matplotlib takes longer than most tables
+    from multirun_analysis.figures import registry
+    from multirun_analysis.figures.picture import Request  # matplotlib takes longer than most tables
 
     numbers = belonging(sweep.runs) if paper else []
     if paper and not numbers:
         raise BadInput(f"{sweep.path}: none of its networks has a published number")
-    return registry.draw(sweep, name or registry.choose(sweep), value, numbers)
+    shown, left_out = beside([number for number in numbers if number.role is Role.PUBLISHED], sweep.runs)
+    by_lines, by_panels = (None if chosen is None else tuple(chosen) for chosen in (lines, panels))
+    request = Request(sweep, value or default_value(sweep.runs), tuple(shown), along, by_lines, by_panels, fit)
+    drawn = registry.draw(name or registry.choose(sweep), request)
+    return (
+        replace(drawn, note=f"{drawn.note}; published numbers not drawn: {'; '.join(left_out)}") if left_out else drawn
+    )
 
 
 @dataclass(frozen=True)
@@ -186,7 +215,7 @@ def verify(sweep: Sweep, everything: bool = False, common: bool = False) -> Verd
 def compare(
     first: Path | str,
     second: Path | str,
-    value: str = "final_test_error",
+    value: str | None = None,
     where: str | None = None,
     ignore: Sequence[str] = (),
 ) -> comparison.Comparison:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from multirun_analysis.figures.registry import FIGURES
 from taunode.errors import BadInput, run_command
 
 if TYPE_CHECKING:
@@ -44,7 +45,11 @@ SUFFIXES = {".csv": Format.CSV, ".md": Format.MARKDOWN, ".tex": Format.LATEX, ".
 
 SweepArgument = Annotated[Path, typer.Argument(help="A sweep directory, or the directory of one run.", metavar="SWEEP")]
 ValueOption = Annotated[
-    str, typer.Option(help="What to average: final_test_error, best_test_error, seconds, …", metavar="COLUMN")
+    str | None,
+    typer.Option(
+        help="What to average: best_test_error, seconds, …  [default: final_test_error, else the first final result]",
+        metavar="COLUMN",
+    ),
 ]
 AlsoOption = Annotated[
     list[Path] | None,
@@ -60,7 +65,7 @@ WhereOption = Annotated[
 
 def table(
     sweep: SweepArgument,
-    value: ValueOption = "final_test_error",
+    value: ValueOption = None,
     at: Annotated[
         str | None, typer.Option(help="Of which epoch: final, best, or epoch:N.", metavar="final|best|epoch:N")
     ] = None,
@@ -99,6 +104,8 @@ def table(
         console = _console()
         console.print(to_rich(view.layout, view.statistic))
         console.print(view.note)
+        if view.choice:
+            console.print(view.choice)
         return
     content = view.content(format)
     if output is None:
@@ -111,16 +118,31 @@ def _keys(text: str) -> list[str]:
     return [key.strip() for key in text.split(",") if key.strip()]
 
 
+def _figures(incomplete: str) -> list[str]:
+    return [name for name in FIGURES if name.startswith(incomplete)]
+
+
 def figure(
     sweep: SweepArgument,
     name: Annotated[
         str | None,
         typer.Argument(
-            help="error-depth, error-tau, heat-map, wall-time, curves, forward-stability; "
-            "where nothing is said, the one that the sweep asks for."
+            help="; ".join(f"{name}: {entry.says}" for name, entry in FIGURES.items())
+            + ". Where nothing is said, the one that the sweep asks for.",
+            autocompletion=_figures,
         ),
     ] = None,
-    value: ValueOption = "final_test_error",
+    value: ValueOption = None,
+    along: Annotated[
+        str | None, typer.Option(help="The key on the axis; tau is τ's number.  [default: chosen]", metavar="KEY")
+    ] = None,
+    lines: Annotated[
+        str | None, typer.Option(help="Keys that tell the lines apart.  [default: chosen]", metavar="KEYS")
+    ] = None,
+    panels: Annotated[
+        str | None, typer.Option(help="Keys with a panel for each value.  [default: chosen]", metavar="KEYS")
+    ] = None,
+    fit: Annotated[bool, typer.Option("--fit", help="a + b·x^c through each line, with 95 % intervals.")] = False,
     where: WhereOption = None,
     also: AlsoOption = None,
     paper: Annotated[bool, typer.Option("--paper", help="Show the published numbers beside ours.")] = False,
@@ -138,7 +160,8 @@ def figure(
     stem = sweep / "figures" / name if output is None else output
     if stem.suffix in (".png", ".pdf", ".csv"):
         stem = stem.with_suffix("")
-    drawn = api.figure(loaded, name, value, paper)
+    by_lines, by_panels = (None if keys is None else _keys(keys) for keys in (lines, panels))
+    drawn = api.figure(loaded, name, value, paper, along, by_lines, by_panels, fit)
     contents = {suffix: drawn.content(suffix) for suffix in ("png", "pdf", "csv")}
     _write({stem.with_name(f"{stem.name}.{suffix}"): content for suffix, content in contents.items()})
     print(drawn.note)
@@ -181,7 +204,7 @@ def verify(
 def compare(
     first: Annotated[Path, typer.Argument(help="A sweep directory.", metavar="FIRST")],
     second: Annotated[Path, typer.Argument(help="Another one.", metavar="SECOND")],
-    value: ValueOption = "final_test_error",
+    value: ValueOption = None,
     where: WhereOption = None,
     ignore: Annotated[
         str | None,
@@ -211,10 +234,7 @@ def compare(
 
 def report(
     sweep: SweepArgument,
-    value: Annotated[
-        str | None,
-        typer.Option(help="What the results are about: final_test_error when nothing is said.", metavar="COLUMN"),
-    ] = None,
+    value: ValueOption = None,
     where: WhereOption = None,
     also: AlsoOption = None,
     output: Annotated[

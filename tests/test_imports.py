@@ -73,6 +73,7 @@ BELOW: dict[str, tuple[str, ...]] = {
         "multirun_analysis.papers",
         "multirun_analysis.tables",
         "multirun_analysis.read",
+        "multirun_analysis.stats",
         "multirun_analysis.labels",
         "taunode.runs.state",
     ),

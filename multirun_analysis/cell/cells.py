@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from multirun_analysis.labels.quantity import bounds, rises
+from multirun_analysis.labels.quantity import bounds, is_ranked, rises, words
 from multirun_analysis.stats.intervals import half_width, median_interval
 from taunode.errors import BadInput, nearest
 from taunode.runs.signature import UNSIGNED
@@ -132,6 +132,16 @@ def values(runs: pd.DataFrame) -> list[str]:
     """The columns that `cells` can average: numbers that are not part of the configuration."""
     numeric = runs.select_dtypes(["number"], exclude=["bool", "boolean"]).columns
     return sorted((set(numeric) - set(runs.attrs["keys"])) | set(ALWAYS))
+
+
+def default_value(runs: pd.DataFrame) -> str:
+    """What a sweep is about where nobody says: the final test error, else the first final result that it has."""
+    finals = [name for name in values(runs) if name.startswith("final_") and name in runs]
+    if ALWAYS[0] in finals or not finals:
+        return ALWAYS[0]
+    tested = [name for name in finals if {"test", "val", "valid", "validation", "eval"} & set(words(name))]
+    ranked = [name for name in (*tested, *finals) if is_ranked(name)]
+    return next(iter([*ranked, *finals]))
 
 
 def _in_words(state: "pd.Series[str]", code: "pd.Series[int]") -> "pd.Series[str]":

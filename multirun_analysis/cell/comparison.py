@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from multirun_analysis.cell.cells import cells, keys_of, number_of
+from multirun_analysis.cell.cells import cells, default_value, keys_of, number_of
 from multirun_analysis.cell.naming import called, telling_keys
 from multirun_analysis.cell.paired import differences, values_of
 from multirun_analysis.read.sweep import UNREADABLE, Sweep
@@ -58,7 +58,7 @@ class Comparison:
         return "".join(f"<h4>{escape(heading)}</h4>{rows.to_html(index=False)}" for heading, rows in self.parts.items())
 
 
-def compare(both: Sweep, value: str = "final_test_error", ignore: Sequence[str] = ()) -> Comparison:
+def compare(both: Sweep, value: str | None = None, ignore: Sequence[str] = ()) -> Comparison:
     """Compare the two sweeps that were loaded together, `load(first, second, once=False)`.
 
     Args:
@@ -71,6 +71,7 @@ def compare(both: Sweep, value: str = "final_test_error", ignore: Sequence[str] 
     if len(both.paths) != 2 or len(both.copies):
         raise BadInput(f"compare needs two sweeps with all their runs (once=False), got {both.path}")
     runs = both.runs
+    value = value or default_value(runs)
     keys = keys_of(runs)
     for key in ignore:
         if key not in keys:

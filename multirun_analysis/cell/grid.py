@@ -1,14 +1,13 @@
-"""Grid: cells laid out by depth × norm × τ, one cell a position, for figures."""
+"""Grid: cells laid out for a figure: along an axis, by lines (or bars) and by panels, one cell a position."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from multirun_analysis.cell.layout import NONE as NONE
-from multirun_analysis.cell.layout import Pivot, pivot, places_of
-
-KEYS = ("arch.depth", "arch.norm", "tau")
+from multirun_analysis.cell.layout import Pivot, Place, pivot, places_of
+from multirun_analysis.labels.values import NONE
 
 
 @dataclass(frozen=True)
@@ -16,46 +15,53 @@ class Grid:
     """Cells by position.
 
     Attributes:
-        depths: ascending, as text.
-        norms: sorted; a single one is not worth a heading.
-        taus: labels, from the largest τ to the smallest (exponent rising, then scale falling).
+        along, panels, lines: the labels that occur, in the order of their values, one for each key.
+        along_keys, panel_keys, line_keys: what they are laid out by.
     """
 
     pivot: Pivot
-    depths: tuple[str, ...]
-    norms: tuple[str, ...]
-    taus: tuple[str, ...]
+    along: tuple[Place, ...]
+    panels: tuple[Place, ...]
+    lines: tuple[Place, ...]
+    along_keys: tuple[str, ...]
+    panel_keys: tuple[str, ...]
+    line_keys: tuple[str, ...]
 
     @property
     def cells(self) -> pd.DataFrame:
         return self.pivot.cells
 
-    def at(self, depth: str, norm: str, tau: str) -> "pd.Series[Any] | None":
+    def at(self, along: Place, panel: Place, line: Place) -> "pd.Series[Any] | None":
         """The cell at a position, or None where the sweep has none."""
-        return self.pivot.at((depth,), (norm, tau))
+        return self.pivot.at(along, (*panel, *line))
 
-    def taus_of(self, norm: str) -> list[str]:
-        """The τ that occur with a norm."""
-        return [tau for tau in self.taus if (norm, tau) in self.pivot.columns]
-
-    @property
-    def columns(self) -> list[tuple[str, str]]:
-        """The (norm, τ) that occur, norm by norm."""
-        return [(norm, tau) for norm in self.norms for tau in self.taus_of(norm)]
+    def lines_of(self, panel: Place) -> list[Place]:
+        """The lines that a panel has."""
+        return [line for line in self.lines if (*panel, *line) in self.pivot.columns]
 
 
-def grid(cells: pd.DataFrame) -> Grid:
+def grid(cells: pd.DataFrame, along: Sequence[str], panels: Sequence[str], lines: Sequence[str]) -> Grid:
     """Lay out what `cells()` returned; a key that it lacks is `–` everywhere.
 
     Raises:
         BadInput: two cells fall on one position; the message names the keys in which they differ.
     """
-    whole = cells.assign(**{key: None for key in KEYS if key not in cells})
-    whole.attrs["keys"] = [*cells.attrs["keys"], *(key for key in KEYS[:2] if key not in cells)]
-    layout = pivot(whole, KEYS[:1], KEYS[1:])
-    taus = tuple(tau for (tau,) in places_of(whole, KEYS[2:]))
-    norms = tuple(dict.fromkeys(norm for norm, _ in layout.columns))
-    return Grid(layout, tuple(depth for (depth,) in layout.rows), norms, taus)
+    absent = [key for key in (*along, *panels, *lines) if key not in cells]
+    whole = cells.assign(**dict.fromkeys(absent))
+    whole.attrs["keys"] = [*cells.attrs["keys"], *(key for key in absent if key != "tau")]
+    layout = pivot(whole, along, [*panels, *lines])
+    occurring = dict.fromkeys(place[: len(panels)] for place in layout.columns)
+    found = (places_of(whole, keys) for keys in (along, panels, lines))
+    xs, titles, names = found
+    return Grid(
+        layout,
+        xs,
+        tuple(title for title in titles if title in occurring),
+        names,
+        tuple(along),
+        tuple(panels),
+        tuple(lines),
+    )
 
 
 def remarks(cell: "pd.Series[Any]") -> list[str]:
@@ -64,3 +70,6 @@ def remarks(cell: "pd.Series[Any]") -> list[str]:
     if without := cell["finished"] - cell["diverged"] - cell["n"]:
         said.append(f"{without} without value")
     return [*said, *(cell[what] for what in ("unfinished", "missing") if cell[what])]
+
+
+__all__ = ["NONE", "Grid", "grid", "remarks"]

@@ -8,20 +8,29 @@ import pandas as pd
 from multirun_analysis.labels.tau import tau_math
 from multirun_analysis.labels.values import short, text
 
-FIRST = ("arch._target_", "arch.depth", "arch.norm", "tau", "arch.layers", "arch.channels", "embedding.passes")
+FIRST = (
+    *("arch._target_", "arch.depth", "arch.norm", "tau", "arch.layers", "arch.channels", "embedding.passes"),
+    "dataset.name",
+)
 
 
-def telling_keys(cells: pd.DataFrame, keys: Sequence[str]) -> list[str]:
-    """The fewest of `keys` (and `tau`, the label) that tell rows apart, those in `FIRST` before the others."""
-    varying = [key for key in dict.fromkeys([*FIRST, *keys]) if key in cells and cells[key].nunique(dropna=False) > 1]
+def telling_keys(cells: pd.DataFrame, keys: Sequence[str], given: Sequence[str] = ()) -> list[str]:
+    """The fewest of `keys` (and `tau`, the label) that, with those `given`, tell rows apart.
+
+    Those in `FIRST` come before the others, and of these the ones that name a class, from which others follow.
+    """
+    ordered = sorted(keys, key=lambda key: not key.endswith("_target_"))
+    known = [key for key in dict.fromkeys([*FIRST, *ordered]) if key in cells and key not in given]
+    varying = [key for key in known if cells[key].nunique(dropna=False) > 1]
     chosen: list[str] = []
+    count = _groups(cells, given)
     for key in varying:
-        if _groups(cells, [*chosen, key]) > _groups(cells, chosen):
+        if (more := _groups(cells, [*given, *chosen, key])) > count:
             chosen.append(key)
-    count = _groups(cells, chosen)
+            count = more
     for key in reversed(chosen.copy()):
         others = [other for other in chosen if other != key]
-        if _groups(cells, others) == count:
+        if _groups(cells, [*given, *others]) == count:
             chosen = others
     return chosen
 
@@ -37,9 +46,12 @@ def called(cell: Mapping[Any, Any], keys: Sequence[str]) -> str:
 
 def in_math(cell: Mapping[Any, Any], keys: Sequence[str]) -> str:
     """The same for a figure: τ as mathematics."""
-    return ", ".join(f"τ = {tau_math(str(cell[key]))}" if key == "tau" else _part(key, cell[key]) for key in keys)
+    return ", ".join(
+        f"τ = {tau_math(text(cell[key]))}" if key == "tau" else _part(key, cell[key]).replace("$", r"\$")
+        for key in keys
+    )
 
 
 def _part(key: str, value: Any) -> str:
     shown = text(value, key)
-    return shown if key == "arch._target_" else f"{short(key)} = {shown}" if key == "tau" else f"{short(key)} {shown}"
+    return shown if key.endswith("_target_") else f"{short(key)} = {shown}" if key == "tau" else f"{short(key)} {shown}"

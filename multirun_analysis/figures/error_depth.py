@@ -4,26 +4,33 @@ The axis is linear and begins at zero, because a bar's length is its value; what
 a bar of 80 % is written above it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from matplotlib import patheffects
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from multirun_analysis.cell.grid import NONE, Grid, remarks
+from multirun_analysis.cell.grid import Grid, grid, remarks
+from multirun_analysis.cell.layout import Place
+from multirun_analysis.cell.naming import in_math
+from multirun_analysis.figures import panels
+from multirun_analysis.figures.picture import Picture, Request
 from multirun_analysis.figures.style import COLOURS, COLUMN, SIZE, TEXT, styled
-from multirun_analysis.labels.tau import in_order_of_tau, tau_math
-from multirun_analysis.labels.values import number, title
+from multirun_analysis.labels.quantity import words
+from multirun_analysis.labels.tau import in_order_of_tau
+from multirun_analysis.labels.values import NONE, number, short, title
 from multirun_analysis.papers.published import Number, Role
+from multirun_analysis.tables.columns import long
+from multirun_analysis.tables.entry import note
+from taunode.errors import BadInput
 
 GLYPH = 0.6  # mean width of a character, of its size
 GROUP = 0.84  # share of a depth's slot that its bars fill
-DEPTH_AND_TAU = ("arch.depth", "tau.exponent")
-PUBLISHED = ", published"  # after the τ of a published number
+PUBLISHED = ", published"  # after the label of a published number
+GAP = 3.5  # points between an error bar and the number above it
 
 
 @dataclass(frozen=True)
@@ -44,13 +51,13 @@ class Layout:
     height: float = 72 * 1.75
 
     @classmethod
-    def of(cls, grid: Grid) -> "Layout":
+    def of(cls, grid: Grid, narrow: bool) -> "Layout":
         """One column if the numbers fit above its bars, else both."""
-        bar = GROUP / max(len(grid.taus_of(norm)) for norm in grid.norms)
-        places = (place for norm in grid.norms for place in _places(grid, norm))
-        digits = max((len(_number(cell)) for *_, cell in places if cell is not None), default=0)
-        for width in (COLUMN, TEXT):
-            points = bar * 72 * (width - 0.5) / len(grid.norms) / len(grid.depths)
+        bar = GROUP / max(len(grid.lines_of(panel)) for panel in grid.panels)
+        digits = max((len(_number(cell)) for *_, cell in _every(grid) if cell is not None), default=0)
+        across = 1 if narrow else min(len(grid.panels), 3)
+        for width in (COLUMN,) if narrow else (COLUMN, TEXT):
+            points = bar * 72 * (width - 0.5) / across / len(grid.along)
             upright = digits * GLYPH * (SIZE - 1) > points
             if not upright:
                 break
@@ -60,58 +67,75 @@ class Layout:
         """The share of the axis' height that a cell's number and remark take above its bar."""
         number = GLYPH * self.size * len(_number(cell)) if self.upright else self.size
         remark = GLYPH * self.size * (len(_remark(cell)) + 1) if _remark(cell) else 0.0
-        return min((number + remark + 4) / self.height, 0.8)
+        return min((number + remark + GAP + 2) / self.height, 0.8)
 
     def top(self, grid: Grid) -> float:
         """The axis' upper end, so that every number and remark is inside."""
-        places = (place for norm in grid.norms for place in _places(grid, norm))
-        cells = (cell for *_, cell in places if cell is not None and _has_mean(cell))
+        cells = (cell for *_, cell in _every(grid) if cell is not None and _has_mean(cell))
         top = max((_reach(cell) / (1 - self.room(cell)) for cell in cells), default=0.0)
         return top if top > 0 else 100.0
 
 
-def error_against_depth(grid: Grid) -> Figure:
-    """The figure of a grid: a group of bars a depth, a bar a τ, a panel a norm.
+def draw(request: Request) -> Picture:
+    """A group of bars a depth, a bar a τ, a panel for each value of what else tells the cells apart.
 
     A bar is the mean over seeds, its error bar ± one sd; the number is the mean. A cell of which every finished
     run diverged is a hatched bar as high as the axis.
+
+    Raises:
+        BadInput: the networks have no depth.
     """
-    layout = Layout.of(grid)
-    top = layout.top(grid)
-    paints = _paints(grid.taus)
+    cells = request.checked().cells
+    if request.along:
+        request.column(request.along)  # says what is wrong with it
+    if (request.along or "arch.depth") not in cells:
+        raise BadInput("error-depth needs networks with a depth; error-key draws against any key")
+    along, lines = request.along or "arch.depth", request.lines or ("tau",)
+    arranged = panels.arrange(cells, [along], lines, request.panels)
+    found = grid(with_published(cells, request.published), [along], arranged.panels, lines)
+    layout = Layout.of(found, request.narrow)
+    top = layout.top(found)
+    paints = _paints(found.lines)
     with styled():
-        figure = Figure(figsize=(layout.width, 2.5), layout="constrained")
-        panels = figure.subplots(1, len(grid.norms), sharey=True, squeeze=False)[0]
-        for norm, axes in zip(grid.norms, panels, strict=True):
-            middle = (len(grid.taus_of(norm)) - 1) / 2
-            for depth, place, tau, cell in _places(grid, norm):
-                _draw(axes, depth + (place - middle) * layout.bar, cell, paints[tau], top, layout)
-            axes.set_xticks(range(len(grid.depths)), grid.depths)
-            axes.set_xlim(-0.5, len(grid.depths) - 0.5)
-            axes.set_ylim(0, top)
-            axes.set_xlabel("depth")
-            if len(grid.norms) > 1:
-                axes.set_title(f"norm: {norm}")
-        value = str(grid.cells["value"].iloc[0])
-        panels[0].set_ylabel(title(value))
-        if value.endswith("_error") and top > 100:
-            panels[0].set_yticks(range(0, 101, 20))
-        handles = [Patch(**paint, label=_label(tau)) for tau, paint in zip(grid.taus, paints, strict=True)]
-        columns = min(len(handles), 3 if layout.width == COLUMN else 6)
-        figure.legend(handles=handles, loc="outside upper center", ncols=columns)
-    return figure
+        figure, axes = panels.subplots(len(found.panels), request.narrow, wide=layout.width == TEXT)
+        for one, panel in zip(axes, found.panels, strict=True):
+            middle = (len(found.lines_of(panel)) - 1) / 2
+            for x, place, line, cell in _places(found, panel):
+                _draw(one, x + (place - middle) * layout.bar, cell, paints[line], top, layout)
+            one.set_xticks(range(len(found.along)), [place[0] for place in found.along])
+            one.set_xlim(-0.5, len(found.along) - 0.5)
+            one.set_ylim(0, top)
+            one.set_xlabel(short(along))
+            if len(found.panels) > 1:
+                one.set_title(
+                    ", ".join(f"{short(key)} {text}" for key, text in zip(found.panel_keys, panel, strict=True))
+                )
+            if "error" in words(request.value) and top > 100:
+                one.set_yticks(range(0, 101, 20))
+            if one is axes[0] or request.narrow:
+                one.set_ylabel(title(request.value))
+        shown = [Patch(**paint, label=_label(lines, place)) for place, paint in zip(found.lines, paints, strict=True)]
+        panels.legend(figure, shown)
+    return Picture(figure, long(found.cells), note(request.sweep, request.value))
 
 
-def with_published(cells: pd.DataFrame, numbers: Iterable[Number]) -> pd.DataFrame:
-    """The cells, and a cell for each published number of networks with a depth and a τ; its n is 0 if not published."""
-    value = cells["value"].iloc[0]
+def with_published(cells: pd.DataFrame, numbers: Sequence[tuple[Number, int]]) -> pd.DataFrame:
+    """The cells, and beside those that published numbers can be compared with a cell for each number.
+
+    Its n is 0 if it is not published; its τ's label says what it is.
+    """
+    value, by_number = cells["value"].iloc[0], {int(row["cell"]): row for row in cells.to_dict("records")}
     rows = [
-        dict(number.position)
-        | {"tau": number.tau + PUBLISHED, "value": value}
-        | {"n": number.sample.n, "mean": number.mean, "sd": number.sd}
+        by_number[cell]
+        | {
+            "tau": f"{by_number[cell]['tau']}{PUBLISHED}",
+            "n": number.sample.n,
+            "mean": number.mean,
+            "sd": number.sd,
+        }
         | {"runs": number.n, "finished": number.n, "diverged": number.diverged or 0, "unfinished": "", "missing": ""}
-        for number in numbers
-        if number.role is Role.PUBLISHED and number.value == value and number.position.keys() >= {*DEPTH_AND_TAU}
+        for number, cell in numbers
+        if number.role is Role.PUBLISHED and number.value == value
     ]
     if not rows:
         return cells
@@ -121,11 +145,18 @@ def with_published(cells: pd.DataFrame, numbers: Iterable[Number]) -> pd.DataFra
     return both
 
 
-def _places(grid: Grid, norm: str) -> "Iterator[tuple[int, int, int, pd.Series[Any] | None]]":
-    """(number of the depth, place in its group, number of the τ in the figure, cell or None) of a norm's panel."""
-    for depth, depth_label in enumerate(grid.depths):
-        for place, tau in enumerate(grid.taus_of(norm)):
-            yield depth, place, grid.taus.index(tau), grid.at(depth_label, norm, tau)
+Position = tuple[int, int, int, "pd.Series[Any] | None"]
+
+
+def _places(grid: Grid, panel: Place) -> Iterator[Position]:
+    """(number on the axis, place in its group, number of the line in the figure, cell or None) of a panel."""
+    for x, along in enumerate(grid.along):
+        for place, line in enumerate(grid.lines_of(panel)):
+            yield x, place, grid.lines.index(line), grid.at(along, panel, line)
+
+
+def _every(grid: Grid) -> Iterator[Position]:
+    return (position for panel in grid.panels for position in _places(grid, panel))
 
 
 def _reach(cell: "pd.Series[Any]") -> float:
@@ -145,18 +176,21 @@ def _remark(cell: "pd.Series[Any]") -> str:
     return ", ".join(remarks(cell))
 
 
-def _label(tau: str) -> str:
-    return f"τ = {tau_math(tau.removesuffix(PUBLISHED))}" + (PUBLISHED if tau.endswith(PUBLISHED) else "")
+def _label(keys: Sequence[str], line: Place) -> str:
+    published = PUBLISHED if line[-1].endswith(PUBLISHED) else ""
+    values = dict(zip(keys, (text.removesuffix(PUBLISHED) for text in line), strict=True))
+    return in_math(values, list(keys)) + published
 
 
-def _paints(taus: Sequence[str]) -> list[dict[str, Any]]:
-    """How the bars of each τ look: a colour a τ, dotted from the ninth on; a published number beside it is hollow."""
-    of_tau = {tau: place for place, tau in enumerate(dict.fromkeys(tau.removesuffix(PUBLISHED) for tau in taus))}
+def _paints(lines: Sequence[Place]) -> list[dict[str, Any]]:
+    """How the bars of each line look: a colour each, dotted from the ninth on; a published number is hollow."""
+    plain = [tuple(text.removesuffix(PUBLISHED) for text in line) for line in lines]
+    place_of = {line: place for place, line in enumerate(dict.fromkeys(plain))}
     paints = []
-    for tau in taus:
-        place = of_tau[tau.removesuffix(PUBLISHED)]
+    for line, without in zip(lines, plain, strict=True):
+        place = place_of[without]
         colour = COLOURS[place % len(COLOURS)]
-        if tau.endswith(PUBLISHED):
+        if line != without:
             paints.append({"facecolor": "w", "edgecolor": colour, "linewidth": 0.8})
         elif place < len(COLOURS):
             paints.append({"facecolor": colour, "edgecolor": colour, "linewidth": 0.0})
@@ -180,10 +214,10 @@ def _draw(
             axes.errorbar(at, cell["mean"], cell["sd"], fmt="none", ecolor="0.1", elinewidth=0.7, capsize=1.5)
         end = (at, _reach(cell))
         if layout.upright:
-            axes.annotate("  ".join(filter(None, (_number(cell), _remark(cell)))), end, (0, 2), **upright)
+            axes.annotate("  ".join(filter(None, (_number(cell), _remark(cell)))), end, (0, GAP), **upright)
         else:
-            axes.annotate(_number(cell), end, (0, 2), **text)
-            axes.annotate(_remark(cell), end, (0, layout.size + 4), **upright)
+            axes.annotate(_number(cell), end, (0, GAP - 1), **text)
+            axes.annotate(_remark(cell), end, (0, layout.size + GAP + 1), **upright)
     elif cell["diverged"]:
         axes.bar(at, top, width, facecolor="w", edgecolor=paint["edgecolor"], hatch="//////", linewidth=0.6)
         halo = [patheffects.withStroke(linewidth=2.4, foreground="w")]

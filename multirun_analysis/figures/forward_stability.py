@@ -4,15 +4,19 @@ Zhang et al. (arXiv 1903.07120): bounded for β ≥ 1/2, without bound below; 1/
 means and bands are those of the logarithms (the geometric mean, times and divided by the geometric sd).
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from multirun_analysis.cell.cells import keys_of, number_of
 from multirun_analysis.cell.naming import telling_keys
-from multirun_analysis.figures.style import TEXT, styled
+from multirun_analysis.figures import panels
+from multirun_analysis.figures.picture import Picture, Request
+from multirun_analysis.figures.style import styled
 from multirun_analysis.labels.tau import tau_math
 from taunode.errors import BadInput
 
@@ -53,31 +57,38 @@ def growth(runs: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(["quantity", "tau.exponent", "tau", "blocks"], ignore_index=True)
 
 
-def draw(runs: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """The figure and the table of what it shows."""
-    table = growth(runs)
+def draw(request: Request) -> Picture:
+    """A line a τ; where one leaves the axis an arrow says so."""
+    table = growth(request.sweep.runs)
     with styled():
-        figure = Figure(figsize=(TEXT, 2.6), layout="constrained")
-        panels = figure.subplots(1, len(PANELS), squeeze=False)[0]
-        for (quantity, label), axes in zip(PANELS.items(), panels, strict=True):
-            for tau, line in table[table["quantity"] == quantity].groupby("tau", sort=False):
-                _line(axes, line, str(tau))
-            axes.set_xscale("log")
-            axes.set_yscale("log")
-            smallest = table.loc[table["quantity"] == quantity, "mean"].min()
-            axes.set_ylim(smallest / 2, min(axes.get_ylim()[1], ROOM))
+        figure, axes = panels.subplots(len(PANELS), request.narrow, 2.0, shared=False)
+        left: list[str] = []
+        for (quantity, label), one in zip(PANELS.items(), axes, strict=True):
+            of_quantity = table[table["quantity"] == quantity]
+            one.set_xscale("log")
+            one.set_yscale("log")
+            top = min(of_quantity["mean"].max() * 2, ROOM)
+            one.set_ylim(of_quantity["mean"].min() / 2, top)
+            for tau, line in of_quantity.groupby("tau", sort=False, observed=True):
+                left += _line(one, line, str(tau), top)
             blocks = sorted(table["blocks"].unique())
-            axes.set_xticks(blocks, [f"{count}" for count in blocks])
-            axes.minorticks_off()
-            axes.set_xlabel("blocks L")
-            axes.set_ylabel(label)
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=min(len(handles), 7))
-    return figure, table
+            one.set_xticks(blocks, [f"{count}" for count in blocks])
+            one.minorticks_off()
+            one.set_xlabel("blocks L")
+            one.set_ylabel(label)
+        shown = list(axes[0].get_legend_handles_labels()[0])
+        if left:
+            look: dict[str, Any] = {"color": "0.3", "marker": "^", "markersize": 4, "linestyle": ""}
+            shown.append(Line2D([], [], label="leaves the axis", **look))
+        panels.legend(figure, shown, most=7)
+    said = f"{request.sweep.path}: at initialisation; geometric mean and sd over seeds"
+    if left:
+        said += f"; above {ROOM:g}, and off the axis: τ = {', '.join(dict.fromkeys(left))}"
+    return Picture(figure, table, said)
 
 
-def _line(axes: Axes, line: pd.DataFrame, tau: str) -> None:
-    """Warm colours grow, cold ones do not, the edge is black; the further from it, the darker."""
+def _line(axes: Axes, line: pd.DataFrame, tau: str, top: float) -> list[str]:
+    """Warm colours grow, cold ones do not, the edge is black; the further from it, the darker. Gives τ if it leaves."""
     exponent = float(line["tau.exponent"].iloc[0])
     away = min(abs(exponent - EDGE) / EDGE, 1.0)
     colour = "k" if away == 0 else colormaps["autumn_r" if exponent < EDGE else "winter_r"](0.25 + 0.75 * away)
@@ -92,3 +103,14 @@ def _line(axes: Axes, line: pd.DataFrame, tau: str) -> None:
         label=f"τ = {tau_math(tau)}",
     )
     axes.fill_between(line["blocks"], mean / factor, mean * factor, color=colour, alpha=0.2, linewidth=0)
+    above = line[mean > top]
+    if above.empty:
+        return []
+    # Where the line to the first point above crosses the edge; both axes are logarithmic.
+    inside = line[line["blocks"] < above["blocks"].iloc[0]].tail(1)
+    x = float(above["blocks"].iloc[0])
+    if len(inside):
+        (x0, y0), (x1, y1) = ((np.log(row["blocks"].iloc[0]), np.log(row["mean"].iloc[0])) for row in (inside, above))
+        x = float(np.exp(x0 + (np.log(top) - y0) / (y1 - y0) * (x1 - x0)))
+    axes.plot([x], [top], color=colour, marker="^", markersize=4.5, clip_on=False, zorder=5)
+    return [tau]

@@ -43,9 +43,9 @@ def styled() -> Iterator[None]:
         yield
 
 
-def plain_logarithmic(axis: Axis) -> None:
-    """Ticks at 1, 2, 5, 10, … written as they are."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+def plain_logarithmic(axis: Axis, span: float) -> None:
+    """Ticks at 1, 2, 5, 10, …, or 1, 10, … where the numbers span more than a factor of 200, written as they are."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if span <= 200 else (1,)))
     axis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.set_minor_formatter(NullFormatter())
 

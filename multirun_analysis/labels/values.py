@@ -49,8 +49,8 @@ def text(value: Any, key: str = "") -> str:
         return f"[{', '.join(text(item) for item in value)}]"
     if is_missing(value):
         return NONE
-    if isinstance(value, float):  # two values never share a text
-        return repr(float(value)).removesuffix(".0")
+    if isinstance(value, float):
+        return f"{value:.6g}"
     if key.endswith("_target_"):
         name = str(value).rpartition(".")[2]
         return NETWORKS.get(name, name) if str(value).startswith("taunode.models.") else name
@@ -71,7 +71,9 @@ def literal(value: Any) -> str:
         return f"[{', '.join(literal(item) for item in value)}]"
     if is_missing(value):
         return "null"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else text(value)
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return repr(float(value)).removesuffix(".0") if isinstance(value, float) else text(value)
 
 
 def is_missing(value: Any) -> bool:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from multirun_analysis.cell.cells import keys_of, number_of
 from multirun_analysis.cell.naming import called, telling_keys
-from multirun_analysis.papers.protocol import differing, protocol
+from multirun_analysis.papers.protocol import differing, protocol, reason_of
 from multirun_analysis.papers.published import Number, published
 from multirun_analysis.stats.sample import Sample
 from taunode.runs.state import RESULTS, State
@@ -59,6 +59,28 @@ def comparable(number: Number, runs: pd.DataFrame) -> tuple[list[Ours], dict[str
             cells.append(cell)
     named = sorted(zip(_names(cells, keys), cells, strict=True), key=lambda pair: pair[0])
     return [_ours(cell, number.value, name) for name, cell in named], min(away, key=len, default={})
+
+
+def beside(numbers: Sequence[Number], runs: pd.DataFrame) -> tuple[list[tuple[Number, int]], list[str]]:
+    """The numbers that can be drawn beside ours, each with our cell (as of `number_of`), and why the others cannot.
+
+    Only what keeps the protocol is drawn: a number of another data set would be compared by everybody who sees it.
+    """
+    cell = number_of(runs)
+    keys, found = keys_of(runs), []
+    reasons: dict[str, int] = {}
+    for number in numbers:
+        of_number = at(runs, number.position)
+        firsts = of_number[~cell[of_number.index].duplicated()]
+        away = [differing(run, keys, protocol(number)) for run in firsts.to_dict("records")]
+        found += [
+            (number, int(cell[place])) for place, keys_away in zip(firsts.index, away, strict=True) if not keys_away
+        ]
+        if all(away):
+            nearest = min(away, key=len, default={})
+            reason = f"not comparable ({reason_of(nearest)})" if nearest else "not run"
+            reasons[f"{number.experiment}, {reason}"] = reasons.get(f"{number.experiment}, {reason}", 0) + 1
+    return found, [f"{count} of {reason}" for reason, count in reasons.items()]
 
 
 def _names(cells: Sequence[pd.DataFrame], keys: Sequence[str]) -> list[str]:

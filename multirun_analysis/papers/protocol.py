@@ -13,8 +13,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from multirun_analysis.labels.values import text
 from multirun_analysis.papers.published import Number
 
+SHOWN = 3  # keys
 # In which repetitions may differ: the seeds, and where data and embedding are from. The last two tell cells apart.
 FREE = frozenset({"seed", "embedding.seed", "dataset.fingerprint", "embedding.fingerprint"})
 
@@ -54,3 +56,15 @@ def differing(run: Mapping[Any, Any], keys: Sequence[str], expected: Mapping[str
         if key not in FREE and ours != (tuple(theirs) if isinstance(theirs, list) else theirs):
             found[key] = (ours, theirs)
     return found
+
+
+def reason_of(keys: Mapping[str, tuple[Any, Any]]) -> str:
+    """The keys in which the protocol is another one, those a user chose before what follows from them."""
+    ordered = sorted(keys, key=lambda key: (key.endswith("._target_"), not key.endswith(".name")))
+    said = [f"{key} {_said(keys[key][0])}, not {_said(keys[key][1])}" for key in ordered]
+    more = [f"… ({len(said) - SHOWN} more)"] if len(said) > SHOWN else []
+    return "; ".join([*said[:SHOWN], *more])
+
+
+def _said(value: Any) -> str:
+    return "null" if value is None else text(value)

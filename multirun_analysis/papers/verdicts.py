@@ -28,9 +28,9 @@ from typing import Any
 
 import pandas as pd
 
-from multirun_analysis.labels.values import text
 from multirun_analysis.papers.line import DIVERGED, LEVEL, Line, Verdict, in_short
 from multirun_analysis.papers.ours import belonging, comparable
+from multirun_analysis.papers.protocol import reason_of
 from multirun_analysis.papers.published import Number, Role, Statistic, published
 from multirun_analysis.stats.holm import holm
 from multirun_analysis.stats.prediction import predict
@@ -38,7 +38,6 @@ from multirun_analysis.stats.proportions import fisher_exact, newcombe
 from multirun_analysis.stats.sample import Sample, pooled
 
 APART = 0.5  # divergence: an interval inside of ± this says that the two are alike
-SHOWN = 3  # keys
 
 
 def verify(runs: pd.DataFrame, everything: bool = False, common: bool = False) -> list[Line]:
@@ -98,7 +97,7 @@ def _lines(number: Number, runs: pd.DataFrame) -> list[Line]:
     if not cells:
         verdict = Verdict.NOT_COMPARABLE if nearest else Verdict.NOT_RUN
         verdict = Verdict.REFERENCE if number.role is Role.REFERENCE else verdict
-        return [Line(number, number.value, None, verdict, reason=_reason(nearest), differing=nearest)]
+        return [Line(number, number.value, None, verdict, reason=reason_of(nearest), differing=nearest)]
     verdict, reason = Verdict.TOO_FEW, ""
     if number.role is Role.REFERENCE:
         verdict = Verdict.REFERENCE
@@ -136,18 +135,6 @@ def weighed(line: Line, common: tuple[float, int] | None = None) -> Line:
         return replace(line, p=fisher_exact(line.ours.diverged, line.ours.finished, *line.theirs_diverged))
     prediction = predict(line.ours.sample, line.number.sample, line.number.rounding, common)
     return line if prediction is None else replace(line, prediction=prediction, p=prediction.p)
-
-
-def _reason(keys: Mapping[str, tuple[Any, Any]]) -> str:
-    """The keys in which the protocol is another one, those a user chose before what follows from them."""
-    ordered = sorted(keys, key=lambda key: (key.endswith("._target_"), not key.endswith(".name")))
-    said = [f"{key} {_said(keys[key][0])}, not {_said(keys[key][1])}" for key in ordered]
-    more = [f"… ({len(said) - SHOWN} more)"] if len(said) > SHOWN else []
-    return "; ".join([*said[:SHOWN], *more])
-
-
-def _said(value: Any) -> str:
-    return "null" if value is None else text(value)
 
 
 def _assuming(line: Line, reason: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from multirun_analysis.cell.at_epoch import chosen_by
-from multirun_analysis.cell.cells import cells, number_of
+from multirun_analysis.cell.cells import cells, default_value, number_of
 from multirun_analysis.cell.naming import called, telling_keys
 from multirun_analysis.labels.quantity import is_ranked, rises
 from multirun_analysis.labels.values import number, title
@@ -24,7 +24,6 @@ from multirun_analysis.report.facets import Facet, facets
 from taunode.runs.state import BROKEN
 
 HERE = Path(__file__).parent
-DEFAULT = "final_test_error"
 JUDGED = (Verdict.REPRODUCED, Verdict.DIFFERS, Verdict.INCONCLUSIVE, Verdict.TOO_FEW)
 
 
@@ -39,7 +38,7 @@ def render(sweep: Sweep, value: str | None = None, where: str | None = None) -> 
     Raises:
         BadInput: `value` is not such a column.
     """
-    value = _default(sweep.runs) if value is None else value
+    value = value or default_value(sweep.runs)
     table = cells(sweep.runs, value)  # first of all: it judges `value`
     epochs = sweep.epochs  # what cannot be read there joins sweep.broken
     kinds, runs = _in_order(sweep.runs)
@@ -94,11 +93,6 @@ def _template() -> jinja2.Template:
 def _hash(text: str) -> str:
     """As a Content-Security-Policy names a style or a script inside the page."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _default(runs: pd.DataFrame) -> str:
-    finals = [name for name in map(str, runs.select_dtypes("number")) if name.startswith("final_")]
-    return DEFAULT if DEFAULT in finals or not finals else finals[0]
 
 
 def _in_order(runs: pd.DataFrame) -> tuple[list[Facet], pd.DataFrame]:

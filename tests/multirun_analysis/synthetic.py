@@ -219,12 +219,16 @@ def write_attempt(run: RunDirectory, record: Record, epochs: int, outcome: Outco
             "epochs": whole,
             "steps": 22 * whole,
             "seconds": 1.5 * whole,
-            "final_train_loss": 0.01,
-            "final_test_error": errors[-1],
-            "best_test_error": min(errors),
-            "best_epoch": 1 + errors.index(min(errors)),
             "device": "cpu",
-        } | ({} if done else {"diverged_epoch": whole + 1, "diverged_step": 1})
+        }
+        if errors:  # what diverges in its first epoch has none
+            attempt["summary"] |= {
+                "final_train_loss": 0.01,
+                "final_test_error": errors[-1],
+                "best_test_error": min(errors),
+                "best_epoch": 1 + errors.index(min(errors)),
+            }
+        attempt["summary"] |= {} if done else {"diverged_epoch": whole + 1, "diverged_step": 1}
         write_json(run.done, {"attempt": 1, "state": outcome.state, "summary": record.summary})
     write_json(run.claim(1), attempt)
     record.attempts = [attempt]

@@ -1,4 +1,4 @@
-"""The layout by depth × norm × τ: every cell has its place, and no place two cells."""
+"""The grid of a figure: every cell has its place, and no place two cells."""
 
 import re
 
@@ -6,9 +6,13 @@ import pytest
 from synthetic import INVERSE_SQRT, ONE, Outcome, configuration, write_runs, write_sweep
 
 from multirun_analysis import cells, load
-from multirun_analysis.cell.grid import grid
+from multirun_analysis.cell import grid as of_figures
 from taunode.errors import BadInput
 from taunode.runs.where import Where
+
+
+def grid(cells):
+    return of_figures.grid(cells, ["arch.depth"], ["arch.norm"], ["tau"])
 
 
 def sweep_of(path, configs, outcome=lambda _: Outcome(error=1.0)):
@@ -18,24 +22,24 @@ def sweep_of(path, configs, outcome=lambda _: Outcome(error=1.0)):
 def test_every_cell_is_at_its_place(grid_sweep):
     found = cells(load(grid_sweep).runs)
     layout = grid(found)
-    assert layout.depths == ("20", "56", "110")
-    assert layout.norms == ("batch", "none")
-    assert layout.taus == ("1", "L^-1/2")
+    assert layout.along == (("20",), ("56",), ("110",))
+    assert layout.panels == (("batch",), ("none",))
+    assert layout.lines == (("1",), ("L^-1/2",))
     for _, cell in found.iterrows():
-        assert layout.at(str(cell["arch.depth"]), cell["arch.norm"], cell["tau"]).equals(cell)
+        assert layout.at((str(cell["arch.depth"]),), (cell["arch.norm"],), (cell["tau"],)).equals(cell)
 
 
 def test_columns_are_those_that_occur(tmp_path):
     configs = [configuration(norm="batch", tau=ONE), configuration(norm="none", tau=INVERSE_SQRT, depth=56)]
     layout = grid(cells(sweep_of(tmp_path / "s", configs)))
-    assert layout.columns == [("batch", "1"), ("none", "L^-1/2")]
-    assert layout.at("20", "none", "L^-1/2") is None
+    assert [layout.lines_of(panel) for panel in layout.panels] == [[("1",)], [("L^-1/2",)]]
+    assert layout.at(("20",), ("none",), ("L^-1/2",)) is None
 
 
 def test_taus_are_ordered_over_all_depths(tmp_path):
     configs = [configuration(depth=20, tau=INVERSE_SQRT), configuration(depth=110, tau=ONE)]
     configs += [configuration(depth=20, tau=(0.5, 0.0)), configuration(depth=110, tau=(0.5, 0.5))]
-    assert grid(cells(sweep_of(tmp_path / "s", configs))).taus == ("1", "0.5", "L^-1/2", "0.5·L^-1/2")
+    assert grid(cells(sweep_of(tmp_path / "s", configs))).lines == (*(("1",), ("0.5",), ("L^-1/2",), ("0.5·L^-1/2",)),)
 
 
 def _longer(config):
@@ -78,11 +82,11 @@ def test_runs_without_depth_or_norm_have_a_place_too(tmp_path):
     runs = sweep_of(tmp_path / "s", [config]).drop(columns="arch.depth")
     runs.attrs["keys"] = [key for key in runs.attrs["keys"] if key != "arch.depth"]
     layout = grid(cells(runs))
-    assert layout.at("–", "–", "1") is not None
+    assert layout.at(("–",), ("–",), ("1",)) is not None
 
 
 def test_the_grid_is_the_same_whatever_the_order_of_the_runs(tmp_path):
     sweep = write_sweep(tmp_path / "s")
     runs = load(sweep.path).runs
-    shuffled = grid(cells(runs.sample(frac=1, random_state=0)))
-    assert (shuffled.depths, shuffled.columns) == (grid(cells(runs)).depths, grid(cells(runs)).columns)
+    shuffled, straight = grid(cells(runs.sample(frac=1, random_state=0))), grid(cells(runs))
+    assert (shuffled.along, shuffled.panels, shuffled.lines) == (straight.along, straight.panels, straight.lines)

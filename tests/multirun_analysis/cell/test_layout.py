@@ -1,6 +1,7 @@
 """Pivots: any keys in rows and columns, every cell at its place, in the order of the values."""
 
 import pytest
+from shapes import SHAPES
 from synthetic import INVERSE_SQRT, ONE, Outcome, configuration, protocol_of, write_runs, write_sweep
 
 from multirun_analysis import cells, load
@@ -63,9 +64,19 @@ def test_where_nothing_is_said_depth_is_against_tau_and_else_what_tells_apart(tm
     numbers = [n for n in published() if n.figure == "flow-1a" and n.value == "final_test_error"]
     sweep = write_runs(tmp_path / "s", [protocol_of(n, 0) for n in numbers], lambda _: Outcome(error=2.0))
     flow = cells(load(sweep.path).runs)
-    assert default_keys(flow) == (["arch._target_"], ["arch.layers"])
+    assert default_keys(flow) == (["arch.layers"], ["arch._target_"])
     layout = pivot(flow, *default_keys(flow))
-    assert (layout.rows, layout.columns) == ((("RKHS",), ("SHL",)), (("5",), ("10",), ("20",)))
+    assert (layout.rows, layout.columns) == ((("5",), ("10",), ("20",)), (("RKHS",), ("SHL",)))
+    assert default_keys(flow, rows=["arch._target_"]) == (["arch._target_"], ["arch.layers"])
+    assert default_keys(flow, columns=["arch.layers"]) == (["arch._target_"], ["arch.layers"])
+
+
+def test_more_columns_than_are_wide_go_into_the_rows(tmp_path):
+    SHAPES["five keys"](tmp_path / "s")
+    rows, columns = default_keys(cells(load(tmp_path / "s").runs))
+    assert rows[0] == "schedule.batch_size"
+    assert len(cells(load(tmp_path / "s").runs)[columns].drop_duplicates()) == 8
+    assert len({*rows, *columns}) == 5
 
 
 def test_two_cells_at_one_place_are_refused_with_the_keys_and_advice(found):

@@ -64,8 +64,8 @@ def test_a_column_is_compared_with_the_one_of_the_same_norm(tmp_path):
 
     layout = with_differences(*laid_out(tmp_path, outcome=outcome, norms=("batch", "none")), "1")
     for norm in ("batch", "none"):
-        assert layout.at(("20",), (norm, "L^-1/2"))["difference"] == -1.0
-        assert layout.at(("20",), (norm, "1"))["pairs"] == 0
+        assert layout.at((norm,), ("L^-1/2",))["difference"] == -1.0
+        assert layout.at((norm,), ("1",))["pairs"] == 0
 
 
 def test_an_unknown_baseline_is_answered_with_the_columns(tmp_path):

@@ -2,17 +2,23 @@
 
 import numpy as np
 import pytest
+from figure_parts import labels
 from synthetic import configuration, write_initialisations, write_runs
 
 from multirun_analysis import load
 from multirun_analysis.figures.forward_stability import ROOM, draw, growth
+from multirun_analysis.figures.picture import Request
 from taunode.errors import BadInput
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     path = tmp_path_factory.mktemp("threshold") / "s"
-    return load(write_initialisations(path, (0.0, 0.25, 0.4, 0.5, 1.0)).path).runs
+    return sweep_of(path).runs
+
+
+def sweep_of(path):
+    return load(write_initialisations(path, (0.0, 0.25, 0.4, 0.5, 1.0)).path)
 
 
 def test_means_are_geometric(runs):
@@ -25,16 +31,23 @@ def test_means_are_geometric(runs):
         assert row["factor"] == pytest.approx(np.exp(np.log(values).std(ddof=1)), rel=1e-9)
 
 
-def test_a_line_an_exponent_and_only_what_explodes_leaves_the_axis(runs):
-    figure, table = draw(runs)
+def test_a_line_an_exponent_and_what_explodes_leaves_the_axis_with_a_mark(tmp_path):
+    picture = draw(Request(sweep_of(tmp_path / "s")))
+    figure, table = picture.figure, picture.table
+    assert picture.note.endswith("above 10000, and off the axis: τ = 1")
+    assert "leaves the axis" in labels(figure)
     for axes in figure.axes:
+        lines = [line for line in axes.lines if line.get_marker() == "o"]
+        (mark,) = [line for line in axes.lines if line.get_marker() == "^"]
+        assert mark.get_ydata()[0] == axes.get_ylim()[1]
+        assert mark.get_color() == lines[0].get_color()
         assert axes.get_xscale() == axes.get_yscale() == "log"
-        assert [line.get_label() for line in axes.lines] == [
+        assert [line.get_label() for line in lines] == [
             "τ = $1$", "τ = $L^{-1/4}$", "τ = $L^{-0.4}$", "τ = $L^{-1/2}$", "τ = $L^{-1}$",
         ]  # fmt: skip
         low, high = axes.get_ylim()
         assert high <= ROOM
-        inside = [all(low < y < high for y in line.get_ydata()) for line in axes.lines]
+        inside = [all(low < y < high for y in line.get_ydata()) for line in lines]
         assert inside == [False, True, True, True, True]
     assert len(table) == 40
 

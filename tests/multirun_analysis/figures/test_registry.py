@@ -1,12 +1,18 @@
-"""The gallery: each sweep asks for its figure, and a wrong name is answered with the names."""
+"""The registry: each sweep asks for its figure, help and README list them all, and a wrong name is answered."""
+
+import re
+from pathlib import Path
 
 import pytest
 from synthetic import Outcome, configuration, protocol_of, write_initialisations, write_runs
 
 from multirun_analysis import load
-from multirun_analysis.figures.registry import FIGURES, choose, draw
+from multirun_analysis.figures import registry
+from multirun_analysis.figures.picture import Request
 from multirun_analysis.papers.published import published
 from taunode.errors import BadInput
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_each_sweep_asks_for_its_figure(tmp_path):
@@ -18,18 +24,27 @@ def test_each_sweep_asks_for_its_figure(tmp_path):
     }
     for name, sweep in sweeps.items():
         loaded = load(sweep.path)
-        assert choose(loaded) == name
-        drawn = draw(loaded, name)
+        assert registry.choose(loaded) == name
+        drawn = registry.draw(name, Request(loaded))
         assert len(drawn.table)
         assert str(sweep.path) in drawn.note
 
 
 def test_a_wrong_name_is_answered_with_the_names(grid_sweep):
-    with pytest.raises(
-        BadInput, match="'bars' is not a figure; valid: error-depth, error-tau, heat-map, wall-time, curves"
-    ):
-        draw(load(grid_sweep), "bars")
+    with pytest.raises(BadInput, match="'error-dept' is not a figure; nearest: error-depth, error-"):
+        registry.draw("error-dept", Request(load(grid_sweep)))
 
 
-def test_every_figure_says_what_it_shows():
-    assert all(function.__doc__ for function in FIGURES.values())
+def test_readme_lists_every_figure_in_the_registrys_words():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([a-z-]+)` \| (.*) \|$", text, re.MULTILINE)
+    assert [row for row in listed if row[0] in registry.FIGURES] == [
+        (name, entry.says) for name, entry in registry.FIGURES.items()
+    ]
+
+
+def test_every_figure_is_a_module_with_one_drawing():
+    modules = {path.stem for path in (ROOT / "multirun_analysis" / "figures").glob("*.py")}
+    assert {entry.module for entry in registry.FIGURES.values()} == modules - {
+        "__init__", "panels", "picture", "registry", "style",
+    }  # fmt: skip

@@ -32,6 +32,12 @@ def test_keys_have_short_names():
     assert [short(key) for key in keys] == ["depth", "τ", "network", "optimizer", "seed", "net"]
 
 
+def test_a_number_has_the_digits_that_tell_it_apart():
+    rates = [10 ** (-3 + place / 6) for place in range(3)]
+    assert texts(rates) == ["0.001", "0.0014678", "0.00215443"]
+    assert texts([0.1, 0.1000001]) == ["0.1", "0.1000001"]
+
+
 @given(st.lists(PLAIN, max_size=8))
 def test_what_differs_has_different_texts(values):
     shown = dict(zip(map(literal, values), texts(values), strict=True))

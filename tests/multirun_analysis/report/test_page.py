@@ -187,13 +187,14 @@ def test_results_are_depth_by_norm_and_tau(grid_sweep):
     assert entries[2].remarks == (("diverged 2/2", True),)
 
 
-def test_results_that_differ_in_other_keys_are_a_list(tmp_path):
+def test_results_are_laid_out_by_any_keys(tmp_path):
     configs = [configuration(depth, seed=seed) for depth in (20, 56) for seed in (0, 1)]
     wide = [config | {"schedule": config["schedule"] | {"lr": 0.2}} for config in configs]
     sweep = write_runs(tmp_path / "s", configs + wide)
     found = results.results(cells(load(sweep.path).runs))
-    assert found.labels == ("depth", "lr")
-    assert [labels for labels, _ in found.rows] == [("20", "0.1"), ("20", "0.2"), ("56", "0.1"), ("56", "0.2")]
+    assert found.labels == ("depth",)
+    assert found.headings == ((("lr 0.1", 1), ("lr 0.2", 1)),)
+    assert [labels for labels, _ in found.rows] == [("20",), ("56",)]
 
 
 def test_a_tail_is_the_last_lines_without_what_steers_a_terminal(tmp_path):
