@@ -14,6 +14,9 @@ FIRST = (
 )
 
 
+ALWAYS = ("arch._target_", "arch.norm")  # are told where they vary, also if τ's label already tells them apart
+
+
 def telling_keys(cells: pd.DataFrame, keys: Sequence[str], given: Sequence[str] = ()) -> list[str]:
     """The fewest of `keys` (and `tau`, the label) that, with those `given`, tell rows apart.
 
@@ -28,7 +31,7 @@ def telling_keys(cells: pd.DataFrame, keys: Sequence[str], given: Sequence[str] 
         if (more := _groups(cells, [*given, *chosen, key])) > count:
             chosen.append(key)
             count = more
-    for key in reversed(chosen.copy()):
+    for key in [key for key in reversed(chosen) if key not in ALWAYS]:
         others = [other for other in chosen if other != key]
         if _groups(cells, [*given, *others]) == count:
             chosen = others

@@ -1,4 +1,4 @@
-"""Ranks: in how many settings each value of a key is the best one: "τ = L^-1/2 is best in 11 of 12 settings"."""
+"""Ranks: in how many settings each value of a key is the best one: τ = L^-1/2 in 11 of 12 settings of depth × norm."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from multirun_analysis.labels.quantity import is_ranked, rises
-from multirun_analysis.labels.values import short, text
+from multirun_analysis.labels.values import short, texts
 
 
 @dataclass(frozen=True)
@@ -16,25 +16,29 @@ class Ranks:
 
     Attributes:
         key: whose values are compared.
-        settings: combinations of the other keys in which every value has finished runs.
-        left_out: the other combinations.
+        others: the other keys; a setting is a combination of their values.
         best: for each value, as text, in how many settings it is the best; two that are equal both are.
-        mean_rank: its rank from 1 on, averaged over the settings.
+        settings: for each value, in how many it was compared with another one.
+        mean_rank: its rank from 1 on, averaged over these.
+        left_out: settings in which a value has no finished run yet.
     """
 
     key: str
     others: tuple[str, ...]
-    settings: int
-    left_out: int
     best: dict[str, int]
+    settings: dict[str, int]
     mean_rank: dict[str, float]
+    left_out: int
 
     def __str__(self) -> str:
-        label = max(self.best, key=self.best.__getitem__)
+        """The values that are best in more than half of their settings, else the one that is most often."""
+        share = {label: self.best[label] / self.settings[label] for label in self.best}
+        most = [label for label in share if share[label] > 0.5] or [max(share, key=share.__getitem__)]
         sign = " = " if self.key == "tau" else " "
-        over = f" ({' × '.join(map(short, self.others))})" if self.others else ""
+        said = [f"{short(self.key)}{sign}{label} in {self.best[label]} of {self.settings[label]}" for label in most]
+        over = f" settings of {' × '.join(map(short, self.others))}" if self.others else " settings"
         rest = f"; {self.left_out} more are not complete" if self.left_out else ""
-        return f"{short(self.key)}{sign}{label} is best in {self.best[label]} of {self.settings} settings{over}{rest}"
+        return f"best: {', '.join(said)}{over}{rest}"
 
 
 def ranks(cells: pd.DataFrame, key: str, others: Sequence[str]) -> Ranks | None:
@@ -45,21 +49,27 @@ def ranks(cells: pd.DataFrame, key: str, others: Sequence[str]) -> Ranks | None:
         others: the keys that, with it, tell the cells apart.
 
     Returns:
-        None where nothing is to be said: of a value that has no better and worse, or fewer than two settings.
-        Of which every finished run diverged is worse than anything.
+        None where nothing is to be said: of a value that has no better and worse, or of fewer than two settings.
+        A cell of which every finished run diverged is worse than anything.
     """
     value = str(cells["value"].iloc[0]) if len(cells) else ""
     if not is_ranked(value):
         return None
-    sign = -1.0 if rises(value) else 1.0
-    worth = (sign * cells["mean"]).where(cells["n"] > 0, math.inf).where(cells["finished"] > 0)
-    labels = pd.Series([text(item, key) for item in cells[key].tolist()])
     setting = cells.groupby(list(others), dropna=False, observed=True).ngroup() if others else pd.Series(0, cells.index)
-    wide = worth.groupby([setting.to_numpy(), labels.to_numpy()], sort=False).first().unstack(sort=False)
-    whole = wide.dropna()
-    if len(whole) < 2 or whole.shape[1] < 2:
+    table = pd.DataFrame({"setting": setting, "label": texts(cells[key].tolist(), key)})
+    table["worth"] = ((-1.0 if rises(value) else 1.0) * cells["mean"]).where(cells["n"] > 0, math.inf)
+    by_setting = table.groupby("setting")
+    complete = (cells["finished"] > 0).groupby(setting).transform("all")
+    several = by_setting["label"].transform("size") > 1
+    table = table[complete & several]
+    if table["setting"].nunique() < 2:
         return None
-    best, rank = whole.eq(whole.min(axis=1), axis=0).sum(), whole.rank(axis=1).mean()
-    names = list(map(str, whole.columns))
-    counts = dict(zip(names, map(int, best), strict=True))
-    return Ranks(key, tuple(others), len(whole), len(wide) - len(whole), counts, dict(zip(names, rank, strict=True)))
+    table["rank"] = table.groupby("setting")["worth"].rank()
+    table["best"] = table["worth"] == table.groupby("setting")["worth"].transform("min")
+    by_label = table.groupby("label", sort=False)
+    best, size, rank = by_label["best"].sum(), by_label.size(), by_label["rank"].mean()
+    counts, settings = ({str(label): int(count) for label, count in found.items()} for found in (best, size))
+    left_out = int(setting[several & ~complete].nunique())
+    return Ranks(
+        key, tuple(others), counts, settings, {str(label): float(mean) for label, mean in rank.items()}, left_out
+    )

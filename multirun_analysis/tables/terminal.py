@@ -22,7 +22,7 @@ def to_rich(layout: Pivot, statistic: Statistic = Statistic.SD) -> Table:
     for key in layout.row_keys:
         table.add_column(Text(short(key)), justify="right")
     for column in layout.columns:
-        table.add_column(Text(heading_of(layout, column, lines=True)), justify="right")
+        table.add_column(Text(heading_of(layout, column, "\n")), justify="right")
     for row in layout.rows:
         entries = (entry(layout.at(row, column), statistic) for column in layout.columns)
         table.add_row(*map(Text, (*row, *entries)))
