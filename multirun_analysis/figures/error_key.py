@@ -76,6 +76,7 @@ def draw(request: Request, stars: bool = False) -> Picture:
             if place == 0 or request.narrow:
                 one.set_ylabel(title(request.value))
         panels.align(axes)
+        panels.same_along(axes)
         low, high = known["mean"].min(), (known["mean"] + known["sd"].fillna(0)).max()
         panels.scale_up(axes[0], low, high, percent)
         panels.legend(figure, [*panels.handles(looks, arranged.lines), *_hollow(known)])

@@ -22,6 +22,7 @@ from taunode.errors import BadInput
 
 MAP = "cividis_r"  # Nuñez, Anderton, Renslow (2018): the same with every kind of colour vision, and in grey
 DARK = 0.55  # of the map: from here on letters are white
+LIGHT_INK, DARK_INK = "#fffffe", "#000001"  # no greys, which a dark page would turn round
 
 
 def draw(request: Request) -> Picture:
@@ -100,7 +101,7 @@ def _cell(axes: Axes, at: tuple[int, int], cell: "pd.Series[Any] | None", scale:
         text = "\n".join(said)
         if cell["n"]:
             share = float(scale(cell["mean"])) if scale.vmax != scale.vmin else 0.0
-            face, ink = colormaps[MAP](share), "w" if share > DARK else "k"
+            face, ink = colormaps[MAP](share), LIGHT_INK if share > DARK else DARK_INK
             text = "\n".join([number(cell["mean"], cell["value"]), *filter(None, [text])])
         else:
             hatch = "//////"

@@ -97,6 +97,7 @@ def draw(request: Request) -> Picture:
             if one is axes[0] or request.narrow:
                 one.set_ylabel(title(metric))
         panels.align(axes)
+        panels.same_along(axes)
         low, high = table["mean"][table["mean"] > 0].min(), table["mean"].max()
         panels.scale_up(axes[0], low, high, percent=False)
         panels.legend(

@@ -53,12 +53,14 @@ def arrange(
     lines: Sequence[str] | None = None,
     panels: Sequence[str] | None = None,
     without: Sequence[str] = (),
+    most: float = MOST,
 ) -> Arrangement:
     """
     Args:
         given: the keys on the axis.
         lines, panels: if they are said.
         without: keys that follow from the axis.
+        most: lines in a panel.
     """
     keys = [key for key in cells.attrs["keys"] if key not in without]
     table = cells.drop(columns=[key for key in without if key in cells])
@@ -72,7 +74,7 @@ def arrange(
     if chosen:
         rest = telling_keys(table, keys, [*given, *chosen])
         chosen, rest = (chosen, rest) if rest else ([], chosen)  # alone it is better as lines beside each other
-    while _count(cells, rest) > MOST and len(chosen) < 2:
+    while _count(cells, rest) > most and len(chosen) < 2:
         possible = [key for key in rest if _fits(cells, key)]
         if not possible or len(rest) < 2:
             break
@@ -180,6 +182,13 @@ def subplots(
     for axes in found[count:]:
         axes.set_axis_off()
     return figure, found[:count]
+
+
+def same_along(found: Sequence[Axes]) -> None:
+    """All panels reach as far along as the one that reaches furthest."""
+    ends = [axes.get_xlim() for axes in found]
+    for axes in found:
+        axes.set_xlim(min(left for left, _ in ends), max(right for _, right in ends))
 
 
 def titled(axes: Axes, values: Mapping[str, Any]) -> None:

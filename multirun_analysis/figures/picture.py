@@ -1,7 +1,7 @@
 """Picture: what a figure is asked for, and what comes back: the drawing, the table that it shows, its caption."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
@@ -63,6 +63,10 @@ class Request:
         if (by_cell.nunique() > 1).any():
             raise BadInput(f"{key!r} differs between the seeds of a cell, so that it cannot be an axis")
         return found["cell"].map(by_cell.first())
+
+    def narrowed(self) -> "Request":
+        """The same for a column, or a phone."""
+        return replace(self, narrow=True)
 
     def checked(self) -> "Request":
         """

@@ -25,15 +25,17 @@ class Entry:
         module: what draws it, in this package.
         says: what it shows, in a few words.
         in_report: a report shows it where the sweep can fill it.
+        published: it can show published numbers.
     """
 
     module: str
     says: str
     in_report: bool = True
+    published: bool = False
 
 
 FIGURES = {
-    "error-depth": Entry("error_depth", "bars: error against depth, a bar a τ"),
+    "error-depth": Entry("error_depth", "bars: error against depth, a bar a τ", published=True),
     "error-key": Entry("error_key", "error against any key (--along), a line for what else differs; --fit"),
     "error-tau": Entry("error_tau", "error against τ, a line a depth, fixed and learned τ apart"),
     "lr-transfer": Entry("lr_transfer", "error against the learning rate, the best one of each line marked"),
@@ -42,9 +44,16 @@ FIGURES = {
     "parallel": Entry("parallel", "parallel coordinates: an axis a key, a line a cell"),
     "importance": Entry("importance", "which key explains how much of the variance between cells"),
     "wall-time": Entry("wall_time", "error against the seconds of a run, a point a cell"),
-    "curves": Entry("learning_curves", "a metric against the epoch, a line a cell, a band over its seeds"),
+    "curves": Entry(
+        "learning_curves", "a metric against the epoch, a line a cell, a band over its seeds", published=True
+    ),
     "forward-stability": Entry("forward_stability", "growth at initialisation against L, a line an exponent"),
 }
+
+
+def with_published() -> list[str]:
+    """The figures that can show published numbers."""
+    return [name for name, entry in FIGURES.items() if entry.published]
 
 
 def choose(sweep: "Sweep") -> str:

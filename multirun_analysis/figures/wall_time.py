@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from multirun_analysis.cell.cells import cells
@@ -20,7 +21,7 @@ TIME = "seconds"
 def draw(request: Request) -> Picture:
     """A point a cell, ± one sd both ways: colours for the key with most values, marks for the others."""
     table = times(request)
-    arranged = panels.arrange(table, [], request.lines, request.panels)
+    arranged = panels.arrange(table, [], request.lines, request.panels, most=np.inf)
     looks = panels.looks(table, arranged.lines)
     with styled():
         figure, axes = panels.subplots(len(list(panels.groups(table, arranged.panels))), request.narrow, 2.1)
@@ -40,6 +41,7 @@ def draw(request: Request) -> Picture:
             one.set_xlabel("wall time of a run (s)")
             if one is axes[0] or request.narrow:
                 one.set_ylabel(title(request.value))
+        panels.same_along(axes)
         high = (table["mean"] + table["sd"].fillna(0)).max()
         panels.scale_up(axes[0], table["mean"].min(), high, "error" in words(request.value))
         panels.legend(figure, panels.handles(looks, arranged.lines, line=False))

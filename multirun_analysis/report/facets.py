@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multirun_analysis.cell.cells import keys_of
+from multirun_analysis.cell.cells import keys_of, number_of
 from multirun_analysis.cell.naming import telling_keys
+from multirun_analysis.figures.panels import arrange
 from multirun_analysis.labels.values import NONE, is_missing, short, text
 from taunode.runs.state import State
 
@@ -62,3 +63,20 @@ def _facet(column: "pd.Series[Any]", key: str, name: str) -> Facet:
 def _states(runs: pd.DataFrame) -> Facet:
     found = [state.value for state in State if (runs["state"] == state).any()]
     return Facet(STATE, STATE, tuple(found), runs["state"].map(found.index).to_numpy(np.int64))
+
+
+def choices(runs: pd.DataFrame, found: Sequence[Facet]) -> dict[str, str | None]:
+    """The keys that colour the curves, dash them, and have a panel each, where a reader has chosen nothing.
+
+    As in the figures: a panel each for the network or the norm, or for a key with few values where there would be too
+    many lines; colours for the key with most values.
+    """
+    choosable = {facet.key for facet in found if facet.choosable} - {STATE}
+    firsts = runs[~number_of(runs).duplicated()]
+    firsts.attrs["keys"] = [key for key in keys_of(runs) if key in choosable or key == "tau"]
+    arranged = arrange(firsts, [])
+    panel = next((key for key in arranged.panels if key in choosable), None)
+    lines = [key for key in (*arranged.lines, *arranged.panels) if key in choosable and key != panel]
+    alone = [key for key in ("seed",) if not lines and key in choosable]
+    colour, dashes, *_ = [*lines, *alone, None, None]
+    return {"colour": colour, "dashes": dashes, "panels": panel}

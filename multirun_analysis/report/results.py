@@ -73,8 +73,8 @@ def _entry(cell: "pd.Series[Any] | None") -> Entry | None:
     if not cell["n"]:
         return Entry(remarks=said)
     mean, sd, low, high = (number(cell[name], cell["value"]) for name in ("mean", "sd", "low", "high"))
-    several = cell["n"] > 1
-    spread, interval = (f"± {sd}", f"[{low}, {high}]") if several else ("", "")
+    spread = f"± {sd}" if cell["n"] > 1 else ""
+    interval = f"[{low}, {high}]" if pd.notna(cell["low"]) else ""
     return Entry(float(cell["mean"]), mean, spread, interval, int(cell["n"]), said)
 
 
