@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from taunode import build
 from taunode.errors import BadInput
+from taunode.paths import expanded, placed, resolved
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,24 +24,30 @@ def compose(overrides: Sequence[str] = (), config_dir: Path | str | None = None)
     Raises:
         BadInput: something in them is not valid; the message lists what is.
     """
-    from taunode.command.taunode import compose_command
+    from taunode.command.line import Line
 
-    composer = compose_command(overrides, Path(config_dir) if config_dir else None, RunMode.RUN)
-    return composer.compose(composer.typed)
+    line = Line.of(overrides, config_dir)
+    composer = line.composer()
+    with line.explained():
+        return composer.compose(composer.typed)
 
 
 def build_model(cfg: DictConfig) -> "nn.Module":
-    """The untrained network of a configuration, on the CPU, initialised from `cfg.seed` alone.
+    """The network that a run of this configuration starts from, on the CPU, initialised from `cfg.seed` alone.
 
-    Maps images (batch, channels, height, width), as the data set's loader gives them, to logits (batch, classes).
+    Maps images (batch, channels, height, width), as the data set's loader gives them, to logits (batch, classes). The
+    embedding of an ODE net is the one that was given or pretrained; where no run has pretrained it yet, this does.
 
     Raises:
         BadInput: it cannot be built.
     """
     from taunode.plan.freeze import Freezer
+    from taunode.work.embedding import embed
 
-    frozen, _ = Freezer(Path.cwd()).freeze(cfg)
-    return build.network(frozen)
+    frozen, runtime = Freezer(Path.cwd()).freeze(cfg)
+    network = build.network(frozen)
+    embed(network, frozen, runtime)
+    return network
 
 
 def run(cfg: DictConfig, directory: Path | str) -> dict[str, Any]:
@@ -59,7 +65,7 @@ def run(cfg: DictConfig, directory: Path | str) -> dict[str, Any]:
     """
     from taunode.command.execution import run_here
 
-    return run_here(cfg, Path(directory).absolute())
+    return run_here(cfg, placed(directory, "directory"))
 
 
 def load(run_dir: Path | str, which: Literal["best", "last"] = "best") -> "tuple[DictConfig, nn.Module]":
@@ -74,7 +80,7 @@ def load(run_dir: Path | str, which: Literal["best", "last"] = "best") -> "tuple
     from taunode.runs.directory import RunDirectory
     from taunode.runs.weights import load_weights
 
-    run = RunDirectory(run_dir)
+    run = RunDirectory(resolved(expanded(run_dir, "run_dir")))
     run.read_record()
     if which not in ("best", "last"):
         raise BadInput(f"which must be 'best' or 'last', got {which!r}")

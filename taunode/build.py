@@ -20,6 +20,8 @@ from taunode.errors import BadInput, nearest
 if TYPE_CHECKING:
     from taunode.data.sets import DataSet
     from taunode.models.network import Network
+    from taunode.training.optimizer import Optimizer
+    from taunode.training.parametrization import Parametrization
     from taunode.training.schedule import Initialisation, Schedule
 
 
@@ -140,7 +142,14 @@ def convert(value: Any, hint: Any, key: str) -> Any:
 
 
 def complete(config: dict[str, Any]) -> dict[str, Any]:
-    """Resolve in place what one group leaves to another: `tau.learn: auto` is shared without norm, none with it."""
+    """Resolve in place what one group leaves to another: `tau.learn: auto` is shared without norm, none with it.
+
+    An option of a group that can be null is that where it names nothing, `_target_: null`, so that a sweep can have it.
+    """
+    for group in ("parametrization", "optimizer", *PARTS):
+        node = config.get(group)
+        if isinstance(node, Mapping) and node.get("_target_", "") is None:
+            config[group] = None
     tau = config.get("tau")
     if tau is not None and tau.get("learn") == "auto":
         tau["learn"] = "shared" if config["arch"].get("norm") == "none" else "none"
@@ -156,6 +165,34 @@ def data_set(config: Mapping[str, Any]) -> "DataSet":
 def schedule(config: Mapping[str, Any]) -> "Schedule | Initialisation":
     """The schedule of a configuration; imports no torch."""
     built: Schedule | Initialisation = instantiate(config["schedule"], "schedule")
+    return built
+
+
+def optimizer(config: Mapping[str, Any]) -> "Optimizer | None":
+    """The optimizer of a configuration; None where nothing is trained.
+
+    Raises:
+        BadInput: it cannot be built; there is none though the schedule trains, or one though it does not.
+    """
+    node, trains = config.get("optimizer"), schedule(config).epochs > 0
+    if not isinstance(node, Mapping) and (trains or node is not None):
+        raise BadInput(f"optimizer must be one of its options, got {'null' if node is None else repr(node)}")
+    if node is None:
+        return None
+    if not trains:
+        raise BadInput("schedule=initialisation trains nothing: optimizer must be null")
+    built: Optimizer = instantiate(node, "optimizer")
+    return built
+
+
+def parametrization(config: Mapping[str, Any]) -> "Parametrization | None":
+    """The rule by which a configuration's rates and initial weights follow width and depth; None: they do not."""
+    node = config.get("parametrization")
+    if node is None:
+        return None
+    if not isinstance(node, Mapping):
+        raise BadInput(f"parametrization must be one of its options or null, got {node!r}")
+    built: Parametrization = instantiate(node, "parametrization")
     return built
 
 
@@ -192,4 +229,9 @@ def network(config: Mapping[str, Any], device: str = "cpu") -> "Network":
         torch.manual_seed(config["seed"])
         parts = {group: instantiate(config[group], group) for group in sorted(used) if config.get(group) is not None}
         built: Network = instantiate(config["arch"], "arch", **parts, **shape)
+    if (rule := parametrization(config)) is not None:
+        from taunode.training.parametrization import prepare
+
+        trained_by = optimizer(config)
+        prepare(built, rule, "sgd" if trained_by is None else trained_by.kind)
     return built

@@ -9,18 +9,21 @@ if TYPE_CHECKING:
     import typer
 
 
+def plain(text: str) -> str:
+    """A text from a file, to be printed: characters that steer a terminal are shown as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
+
+
 class BadInput(Exception):  # noqa: N818 -- not a fault of the program: it ends a command with exit code 2
     """Input that cannot be right: one clear line with the value that was given and what would be valid.
 
     Every command ends with exit code 2 on it, and has written nothing.
     """
 
-
-def plain(text: str) -> str:
-    """A text from a file, to be printed: characters that steer a terminal are shown as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
+    def __init__(self, message: str) -> None:
+        super().__init__(plain(message))
 
 
 def nearest(word: str, valid: Iterable[str], show: int = 12) -> str:
@@ -42,8 +45,8 @@ def run_command(app: "typer.Typer", name: str) -> NoReturn:
     except BadInput as error:
         message = str(error)
     except usage_error as error:
-        message = f"{error.format_message()} (see {name} --help)"
+        message = plain(f"{error.format_message()} (see {name} --help)")
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
-    print(f"{name}: {plain(message)}", file=sys.stderr)
+    print(f"{name}: {message}", file=sys.stderr)
     sys.exit(2)

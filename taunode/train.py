@@ -5,7 +5,6 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 EXAMPLES = """\
@@ -41,6 +40,8 @@ def help_text() -> str:
         "solver",
         "dataset",
         "schedule",
+        "optimizer",
+        "parametrization",
         "experiment",
         "runtime",
         "hydra/launcher",
@@ -69,12 +70,14 @@ def help_text() -> str:
         "  -m, --multirun       every combination of the lists, in hydra.sweep.dir/runs/",
         "  --again              do finished runs again, from the beginning",
         "  --adopt, --new       the configuration changed since this command ran: keep the old runs, or plan new ones",
+        "  --yes                also more than 100,000 runs",
         "  --cfg job|hydra|all  show the configuration instead of running",
         "  --config-dir DIR     your own options beside the shipped ones: DIR/schedule/mine.yaml → schedule=mine",
         "  --hydra-help         Hydra's own flags",
         '  tab completion       eval "$(taunode -sc install=bash)"   (or zsh, fish)',
         "",
-        "Exit codes: 0 done or diverged, 1 a run failed, 2 bad input (nothing was written), 130 Ctrl-C.",
+        "Exit codes: 0 done or diverged, 1 a run failed, 2 bad input (nothing was written), 3 the rest is with another",
+        "command or with Slurm, 130 Ctrl-C.",
         "See also: taunode-sweep --help, multirun-analysis --help.",
     ]
     return "\n".join(lines)
@@ -88,11 +91,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(help_text())
         sys.exit(0)
     if "--version" in arguments:
+        from importlib.metadata import version
+
         print(f"taunode {version('taunode')}")
         sys.exit(0)
-    from taunode.command.taunode import main as run
+    try:
+        from taunode.command.taunode import main as run
 
-    sys.exit(run(arguments))
+        sys.exit(run(arguments))
+    except KeyboardInterrupt:  # while Hydra was imported
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,16 @@
 import hashlib
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra.types import RunMode
 
+from taunode.command.line import Line
 from taunode.command.plugins import register
-from taunode.command.taunode import compose_command
 from taunode.plan.command_line import plan_multirun
 from taunode.plan.plan import Plan
 from taunode.train import main
@@ -70,7 +70,7 @@ def refusal(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> str:
 def plan(*arguments: str, config_dir: Path | None = None) -> Plan:
     """The plan of a multirun command, in `sweep` where nothing else is said."""
     register()
-    composer = compose_command([*TINY, "hydra.sweep.dir=sweep", *arguments], config_dir, RunMode.MULTIRUN)
+    composer = Line.of([*TINY, "hydra.sweep.dir=sweep", *arguments], config_dir, multirun=True).composer()
     return plan_multirun(composer, composer.typed)
 
 
@@ -80,6 +80,20 @@ def tree(directory: Path) -> dict[str, str]:
     for path in sorted(directory.rglob("*")):
         content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
         found[str(path.relative_to(directory))] = f"{content} {path.lstat().st_mtime_ns if path.is_file() else ''}"
+    return found
+
+
+def snapshot(directory: Path) -> dict[str, tuple[object, ...]]:
+    """Everything below a directory: what it is, its size, its time, and what is in it. No link is followed."""
+    found = {}
+    for path in sorted([directory, *directory.rglob("*")]):
+        seen = path.lstat()
+        content: object = None
+        if stat.S_ISLNK(seen.st_mode):
+            content = os.readlink(path)
+        elif stat.S_ISREG(seen.st_mode) and seen.st_size < 2**25:
+            content = path.read_bytes()
+        found[str(path)] = (stat.S_IFMT(seen.st_mode), seen.st_size, seen.st_mtime_ns, content)
     return found
 
 

@@ -57,11 +57,12 @@ def plan(
 
     from taunode.plan.compose import Composer
     from taunode.plan.plan import plan_sweep
+    from taunode.plan.write import write
 
     composer = Composer.for_command([], None, RunMode.RUN)
     jobs = [[*tiny, *overrides, f"seed={seed}"] for seed in range(seeds)]
     planned = plan_sweep(composer, jobs, root, swept=["seed"], command=dict(command))
-    planned.write()
+    write(planned)
     return [run.run for run in planned.runs]
 
 

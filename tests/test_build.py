@@ -177,7 +177,12 @@ def test_no_other_name_is_allowed_at_any_depth(config, key, name):
 def test_the_shipped_configuration_is_allowed():
     import taunode
 
-    build.check_targets(dict(taunode.compose()))
+    build.check_targets(build.complete(dict(taunode.compose())))
+
+
+def test_an_option_that_names_nothing_is_null():
+    config = build.complete({"arch": {"_target_": None}, "tau": None, "parametrization": {"_target_": None}})
+    assert config == {"arch": {"_target_": None}, "tau": None, "parametrization": None}
 
 
 @pytest.mark.parametrize(("norm", "learn"), [("none", "shared"), ("batch", "none")])

@@ -17,15 +17,17 @@ ROOT = Path(__file__).parents[1]
 RUNS = tuple(
     f"taunode.runs.{name}" for name in ("config", "directory", "files", "observe", "state", "where", "signature")
 )
-# What a part may import of this package; a part may always import itself and taunode.errors.
+# What a part may import of this package; a part may always import itself, taunode.errors and taunode.paths.
 BELOW: dict[str, tuple[str, ...]] = {
     "taunode.errors": (),
+    "taunode.paths": (),
     "taunode.orphan": (),
-    "taunode.models": (),
-    "taunode.data": ("taunode.orphan",),
-    "taunode.training": ("taunode.models", "taunode.data"),
+    "taunode.absent": (),
+    "taunode.models": ("taunode.absent",),
+    "taunode.data": ("taunode.orphan", "taunode.absent"),
+    "taunode.training": ("taunode.models", "taunode.data", "taunode.absent"),
     "taunode.build": ("taunode.models", "taunode.data", "taunode.training"),
-    "taunode.runs": ("taunode.build", "taunode.training.checkpoint"),
+    "taunode.runs": ("taunode.build", "taunode.training.checkpoint", "taunode.absent"),
     "taunode.work": (
         "taunode.runs",
         "taunode.build",
@@ -37,7 +39,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "taunode.cluster": ("taunode.runs", "taunode.build"),
     "taunode.cluster.task": ("taunode.cluster", "taunode.work", "taunode.runs"),
     "taunode.plan": ("taunode.runs", "taunode.build", "taunode.training", "taunode.models"),
-    "taunode.show": ("taunode.plan", "taunode.cluster", "taunode.runs"),
+    "taunode.show": ("taunode.plan", "taunode.cluster", "taunode.runs", "taunode.build"),
     "taunode.command": (
         "taunode.show",
         "taunode.plan",
@@ -49,17 +51,18 @@ BELOW: dict[str, tuple[str, ...]] = {
         "taunode.data",
     ),
     "taunode.launch": ("taunode.cluster.task",),
-    "taunode.api": ("taunode.command", "taunode.plan", "taunode.runs", "taunode.build"),
+    "taunode.api": ("taunode.command", "taunode.plan", "taunode.work", "taunode.runs", "taunode.build"),
     "taunode.train": ("taunode.command",),
     "taunode": ("taunode.api",),
     "multirun_analysis.labels": (),
     "multirun_analysis.stats": (),
-    "multirun_analysis.read": ("multirun_analysis.labels", *RUNS),
+    "multirun_analysis.read": ("multirun_analysis.labels", "taunode.cluster.submission", *RUNS),
     "multirun_analysis.cell": ("multirun_analysis.read", "multirun_analysis.labels", "multirun_analysis.stats", *RUNS),
     "multirun_analysis.papers": (
         "multirun_analysis.cell",
         "multirun_analysis.labels",
         "multirun_analysis.stats",
+        "taunode.runs.signature",
         "taunode.runs.state",
     ),
     "multirun_analysis.tables": (
@@ -90,7 +93,9 @@ BELOW: dict[str, tuple[str, ...]] = {
 HYDRA = ("taunode.plan", "taunode.show", "taunode.command", "taunode.train", "taunode.api")
 LIGHT = (
     "errors",
+    "paths",
     "orphan",
+    "absent",
     "build",
     "data.sets",
     "data.imagenet",
@@ -131,7 +136,7 @@ def part_of(module: str) -> str:
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_point_down(module):
     own = part_of(module)
-    allowed = (own, "taunode.errors", *BELOW[own])
+    allowed = (own, "taunode.errors", "taunode.paths", *BELOW[own])
     ours = {name for name in imported(MODULES[module]) if name.split(".")[0] in ("taunode", "multirun_analysis")}
     wrong = {name for name in ours if not any(within(name, part) for part in allowed)}
     assert not wrong, f"{module} may import {', '.join(allowed)}"

@@ -15,6 +15,7 @@ import yaml
 
 from multirun_analysis.labels.values import text
 from multirun_analysis.papers.published import Number
+from taunode.runs.signature import departures
 
 SHOWN = 3  # keys
 # In which repetitions may differ: the seeds, and where data and embedding are from. The last two tell cells apart.
@@ -48,14 +49,15 @@ def differing(run: Mapping[Any, Any], keys: Sequence[str], expected: Mapping[str
         run: a row of `Sweep.runs`.
         keys: which of its columns are scientific keys.
     """
-    found = {}
-    for key in [*expected, *(key for key in keys if key not in expected)]:
-        ours, theirs = run.get(key), expected.get(key)
-        if not isinstance(ours, tuple) and pd.isna(ours):
-            ours = None
-        if key not in FREE and ours != (tuple(theirs) if isinstance(theirs, list) else theirs):
-            found[key] = (ours, theirs)
-    return found
+    # An empty cell of a table is the key's absence; what that means is said beside the key's parameter.
+    ours = {key: value for key in keys if isinstance(value := run.get(key), tuple) or not pd.isna(value)}
+    return {
+        key: (_hashable(value), _hashable(other)) for key, (value, other) in departures(ours, expected, FREE).items()
+    }
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def reason_of(keys: Mapping[str, tuple[Any, Any]]) -> str:

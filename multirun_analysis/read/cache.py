@@ -22,7 +22,7 @@ from taunode.runs.files import write_aside
 if TYPE_CHECKING:
     from multirun_analysis.read.sweep import Run
 
-VERSION = 2  # raised when rows or epochs are stored in another way
+VERSION = 3  # raised when rows or epochs are stored in another way
 WORTH = 100  # runs; fewer are read in less time than a Parquet file is opened
 MANY = 500  # pieces, which take longer to join than a table to sort
 STAMPED = (".csv", ".jsonl")

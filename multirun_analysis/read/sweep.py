@@ -20,11 +20,14 @@ from multirun_analysis.read.cache import Cache
 from multirun_analysis.read.epochs import read_epochs
 from multirun_analysis.read.hydra_run import HydraRun, find
 from multirun_analysis.read.taunode_run import OurRun
-from taunode.errors import BadInput
+from taunode.cluster.submission import InSlurm
+from taunode.errors import BadInput, plain
 from taunode.runs.directory import RunDirectory, SweepDirectory, runs_of
+from taunode.runs.files import Unreadable
 from taunode.runs.state import RESULTS, State
 from taunode.runs.where import Where
 
+OPEN = (State.PLANNED, State.RUNNING, State.STALLED)  # states that Slurm knows more of
 # What damaged files raise on their way through YAML, JSON and the record's fields. Nothing in them is executed.
 UNREADABLE = (BadInput, OSError, yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
@@ -132,19 +135,24 @@ def load(*sweep_dirs: Path | str, where: str | None = None, once: bool = True) -
     for path in paths:
         prefix = f"{path}/" if len(paths) > 1 else ""
         cache, runs = Cache(path), _runs(path, prefix)
+        slurm = InSlurm.of(SweepDirectory(path))
         sources.append((cache, runs))
         for run, found in cache.rows(runs, _read):
             if isinstance(found, str):
                 broken.append((run.name, found))
                 continue
             config, rest = found
+            if slurm.submissions and rest["state"] in OPEN:  # no file of the run's says what is in the queue
+                rest = {**rest, "state": _state(run, slurm) or rest["state"]}
             # In a row our own words win: `tau` is the label, also where the configuration's group tau is null.
-            rows.append({"run": run.name, "path": run.path, "sweep": str(path)} | config | rest)
+            own = {"run": run.name, "path": run.path, "sweep": str(path)}
+            rows.append(own | config | rest | own)
             shapes[tuple(config), tuple(rest)] = None
     if condition is not None:
         rows = _select(rows, condition)
     rows, copies = _distinct(rows) if once else (rows, [])
     keys = dict.fromkeys(key for config_keys, rest_keys in shapes for key in config_keys if key not in rest_keys)
+    keys = {key: None for key in keys if key not in ("run", "path", "sweep")}
     return Sweep(paths, _table(rows, list(keys)), _broken(broken), _copies(copies), sources)
 
 
@@ -167,11 +175,28 @@ def _runs(path: Path, prefix: str) -> list[Run]:
 
 def _read(run: Run) -> tuple[tuple[dict[str, Any], dict[str, Any]] | str, bool]:
     """Configuration and the rest, or the reason why there are none; and whether that holds until a file changes."""
+    if not _is_utf8(run.path):  # no column of a table could hold it
+        return "its name is not UTF-8", False
     try:
         config, rest, settled = run.read()
     except UNREADABLE as error:
         return _reason(error), False
     return (config, rest), settled
+
+
+def _state(run: Run, slurm: InSlurm) -> str | None:
+    try:
+        return slurm.look(RunDirectory(run.path))[2].value
+    except Unreadable:  # it has just changed
+        return None
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _reason(error: Exception) -> str:
@@ -248,7 +273,7 @@ def _frozen(value: Any) -> Any:
 
 
 def _broken(rows: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=["run", "reason"], dtype="str")
+    return pd.DataFrame([(plain(run), plain(reason)) for run, reason in rows], columns=["run", "reason"], dtype="str")
 
 
 def _copies(rows: Sequence[tuple[str, str]]) -> pd.DataFrame:

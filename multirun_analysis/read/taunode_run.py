@@ -2,9 +2,11 @@
 
 import os
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from taunode.errors import plain
 from taunode.runs.directory import RunDirectory
 from taunode.runs.observe import observe
 from taunode.runs.signature import flatten
@@ -24,14 +26,14 @@ class OurRun:
         state = derive(seen)
         rest = {
             "tau": None,  # a column of every sweep, also where a network has none
+            **_printable(record.facts),
+            **_printable(seen.done["summary"] if seen.done is not None else {}),  # none of what is being done again
             "state": state.value,
             "signature": record.signature,
-            **record.facts,
-            **(seen.done["summary"] if seen.done is not None else {}),  # none of a result that is being done again
             "attempts": seen.attempts,
-            "code": ", ".join(sorted({attempt["code"] for attempt in record.attempts if "code" in attempt})) or None,
+            "code": ", ".join(sorted({plain(one["code"]) for one in record.attempts if "code" in one})) or None,
         }
-        return dict(flatten(run.read_config())), rest, state not in (State.RUNNING, State.STALLED)
+        return _printable(flatten(run.read_config())), rest, state not in (State.RUNNING, State.STALLED)
 
     def tables(self) -> list[Path]:
         """metrics and timings of the attempt that `done` names, else of the newest one that has metrics."""
@@ -43,3 +45,8 @@ class OurRun:
             found = (re.fullmatch(r"metrics\.(\d+)\.csv", name) for name in files)
             attempt = max((int(match[1]) for match in found if match), default=0)
         return [run.metrics(attempt), run.timings(attempt)] if attempt else []
+
+
+def _printable(items: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """With characters that steer a terminal as escapes, in texts that tables and figures show."""
+    return {plain(key): plain(value) if isinstance(value, str) else value for key, value in dict(items).items()}

@@ -62,6 +62,10 @@ class Resources:
             raise BadInput(f"{key}.time must be minutes, or text such as 1-12:00:00, got {self.time!r}")
         if self.memory is not None:
             mebibytes(str(self.memory), f"{key}.memory")
+        texts = [getattr(self, name) for name in ("partition", "account", "qos", "constraint", "gres", "gpus")]
+        for text in (*texts, *self.sbatch, *self.sbatch.values()):
+            if isinstance(text, str) and not text.isprintable():
+                raise BadInput(f"{key}: {text!r} is no option of sbatch's: it is not of one line")
         for name in self.sbatch:
             if name.replace("_", "-") in OURS:
                 raise BadInput(f"{key}.sbatch.{name}: taunode sets --{name} itself")

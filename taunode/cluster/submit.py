@@ -144,6 +144,8 @@ def check(root: Path, kinds: Sequence[Resources], request: Request) -> None:
             f"hydra/launcher=slurm: no {', '.join(missing)} here; submit from a node of the cluster "
             "(or go on here: taunode-sweep resume --here)"
         )
+    if (ours := SweepDirectory(root).slurm).is_symlink():
+        raise BadInput(f"{ours} is a symbolic link; a sweep's files lie in its own directory")
     if any(character in str(root) for character in "%\\\n"):
         raise BadInput(f"{root}: Slurm reads %, \\ and line breaks in the paths of its logs in ways of its own")
     with tempfile.TemporaryDirectory() as folder:

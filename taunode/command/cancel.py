@@ -10,7 +10,7 @@ from taunode.runs.claim import cancel as cancel_run
 from taunode.runs.directory import sweep_of
 from taunode.runs.files import Unreadable
 from taunode.runs.state import State
-from taunode.show.selection import Selection
+from taunode.show.selection import Selected, Selection, select
 
 
 @dataclass
@@ -32,8 +32,10 @@ def cancel(path: Path, chosen: Selection, everything: bool) -> Cancelled:
     Raises:
         BadInput: squeue or scancel does not answer.
     """
-    found = Cancelled()
-    at_work_here = any(_works_outside_of_slurm(one.seen.attempt) for one in chosen.runs if one.state is State.RUNNING)
+    found = Cancelled(broken=list(chosen.broken))
+    all_runs = chosen.runs if everything else select(path).runs
+    here = [one.seen.attempt for one in all_runs if one.state is State.RUNNING and _is_outside_of_slurm(one)]
+    retried = {state for attempt in here for state in (attempt or {}).get("asked", ())}
     if everything and chosen.slurm.submissions:
         if chosen.slurm.queue is None:
             raise BadInput(f"{path}: squeue does not answer here; cancel from a node of the cluster")
@@ -46,13 +48,11 @@ def cancel(path: Path, chosen: Selection, everything: bool) -> Cancelled:
         scancel(found.jobs)
         look_again()
     for one in chosen.runs:
-        in_slurm = one.state is State.QUEUED or (
-            one.state is State.RUNNING and not _works_outside_of_slurm(one.seen.attempt)
-        )
-        if everything and (in_slurm or not (at_work_here or one.state is State.RUNNING)):
+        in_slurm = one.state is State.QUEUED or (one.state is State.RUNNING and not _is_outside_of_slurm(one))
+        if everything and (in_slurm or not (here or one.state is State.RUNNING)):
             continue  # its job ends, or nobody is about to begin with it
         try:
-            state = cancel_run(one.run)
+            state = cancel_run(one.run, retried=one.state is State.QUEUED or one.state in retried)
         except (Unreadable, OSError) as error:
             found.broken.append((one.run.path.name, str(error)))
             continue
@@ -61,5 +61,5 @@ def cancel(path: Path, chosen: Selection, everything: bool) -> Cancelled:
     return found
 
 
-def _works_outside_of_slurm(attempt: object) -> bool:
-    return isinstance(attempt, dict) and attempt["owner"]["slurm"] is None
+def _is_outside_of_slurm(one: Selected) -> bool:
+    return one.seen.attempt is not None and one.seen.attempt["owner"]["slurm"] is None

@@ -13,7 +13,9 @@ from taunode import build
 from taunode.command.trust import remember
 from taunode.errors import BadInput, plain
 from taunode.plan.freeze import Freezer
-from taunode.plan.plan import Plan, PlannedRun, override_key, place_run
+from taunode.plan.naming import override_key
+from taunode.plan.plan import Plan, PlannedRun, place_run
+from taunode.plan.write import write
 from taunode.runs.claim import forget_result
 from taunode.runs.directory import RunDirectory
 from taunode.runs.observe import look
@@ -47,7 +49,7 @@ def prepare(plan: Plan) -> None:
         build.data_set({"dataset": json.loads(node)}).prepare(data_root, cache_dir)
     if any(_asks_for_layers_of_an_adaptive_solver(planned) for planned in plan.new):
         print(LAYERS, file=sys.stderr)
-    plan.write()
+    write(plan)
     remember("cache_dir", plan.runtime.cache_dir)
     if plan.again:
         for planned in plan.runs:

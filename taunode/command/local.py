@@ -4,13 +4,13 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from taunode.runs.runtime import Runtime, processors
+from taunode.runs.runtime import processors
 from taunode.runs.state import State
-from taunode.show.status import Outcome
+from taunode.show.status import Outcome, Status
 from taunode.show.watch import Display, Watch
 from taunode.work.assignment import Assignment, startable
 from taunode.work.crew import Crew
@@ -28,6 +28,7 @@ def run_locally(
     workers: int | None,
     also: frozenset[State] = frozenset(),
     wait: bool = True,
+    seen: list[Status] | None = None,
 ) -> Outcome:
     """Execute what may be started among the assignments with several workers; returns when all have ended.
 
@@ -38,32 +39,35 @@ def run_locally(
         workers: null for one a GPU, or as many as the processors have room for, shared with this user's other
             commands on this machine.
         wait: for runs that other commands execute, and take over what becomes free of them.
+        seen: how the runs stood a moment ago, where somebody has looked.
 
     Raises:
         BadInput: `workers` is below 1, or the device is not there.
     """
     check_machine(assignments[0].runtime, workers)
-    local = _Local([replace(one, runtime=_in_worker(one.runtime)) for one in assignments], workers, also)
-    watch = Watch(root, [one.run for one in assignments])
+    watch = Watch(root, [one.run for one in assignments], seen)
+    local = _Local([_in_worker(one) for one in assignments], workers, also)
     try:
         with Display(watch) as refresh:
             while not watch.interrupted:
                 began = time.monotonic()
-                if todo := local.untried():
+                if todo := local.untried(watch.seen):
                     watch.interrupted = local.execute(todo, refresh)
+                    watch.look()
                 elif wait and watch.is_at_work():
                     _pause(max(2.0, 20 * (time.monotonic() - began)), refresh)
-                else:
+                elif not local.untried(watch.seen):
                     break
     except KeyboardInterrupt:  # while it waited for others
         watch.interrupted = True
     return watch.outcome()
 
 
-def _in_worker(runtime: Runtime) -> Runtime:
+def _in_worker(assignment: Assignment) -> Assignment:
     """One thread unless more were asked for; the one GPU that a worker sees is `cuda` there, whatever its number."""
+    runtime = assignment.runtime
     device = "cuda" if runtime.device.startswith("cuda:") else runtime.device
-    return replace(runtime, threads=runtime.threads or 1, device=device)
+    return replace(assignment, runtime=replace(runtime, threads=runtime.threads or 1, device=device))
 
 
 def _pause(seconds: float, refresh: Callable[[], None]) -> None:
@@ -82,10 +86,19 @@ class _Local:
     also: frozenset[State]
     _tried: set[tuple[str, int]] = field(default_factory=set)
 
-    def untried(self) -> list[Assignment]:
-        """What may be started, but for what this command has tried in vain and nobody has touched since."""
-        found = startable(self.assignments, self.also)
-        return [one for one in found if (str(one.run.path), _attempts(one)) not in self._tried]
+    def untried(self, seen: Mapping[str, Status]) -> list[Assignment]:
+        """What may be started, but for what this command has tried in vain and nobody has touched since.
+
+        Args:
+            seen: how the runs stand.
+        """
+        found = []
+        for one in self.assignments:
+            status = seen[one.run.path.name]
+            asked = status.state in self.also and status.attempts == one.newest
+            if (status.free or asked) and (status.name, status.attempts) not in self._tried:
+                found.append(one)
+        return found
 
     def execute(self, todo: Sequence[Assignment], refresh: Callable[[], None]) -> bool:
         """Workers that take the runs between them; one that died while there is work is replaced.
@@ -93,7 +106,7 @@ class _Local:
         Returns:
             Whether a signal has said stop.
         """
-        self._tried |= {(str(one.run.path), _attempts(one)) for one in todo}
+        self._tried |= {(one.run.path.name, _attempts(one)) for one in todo}
         asked = todo[0].runtime
         gpus = visible_gpus(asked)
         threads = max(one.runtime.threads or 1 for one in todo)

@@ -74,7 +74,7 @@ class Sweeper(HydraSweeper):
         Returns:
             An `Outcome` or an exit code from this project's launchers, else what Hydra's launcher returns.
         """
-        plan = plan_multirun(self._composer, arguments)
+        plan = plan_multirun(self._composer, arguments, apart=isinstance(self._launcher, Slurm))
         if isinstance(self._launcher, Executor):
             return self._launcher.execute(plan)
         check_machine(plan.runtime)

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from taunode.cluster.memory import had
 from taunode.cluster.resources import Request, Resources
 from taunode.cluster.submission import InSlurm, submissions
 from taunode.cluster.submit import Sent, Wanted, check, submit
 from taunode.command.trust import own
-from taunode.errors import plain
+from taunode.errors import BadInput, plain
 from taunode.plan.compose import Composer
 from taunode.runs.directory import RunDirectory, SweepDirectory, sweep_of
 from taunode.runs.files import Unreadable
@@ -81,13 +81,17 @@ def choose(
         attempt = seen.attempt or {}
         # Who comes may take it without waiting for the lease: its owner has gone, or the user has asked.
         newest = seen.attempts if attempt and ("state" not in attempt or state in BROKEN) else None
-        given: Resources | None = resources(run)
+        try:
+            given: Resources | None = resources(run)
+            settings = Runtime.from_config(own(record.runtime) | runtime, Path.cwd())
+        except BadInput as error:  # of this run alone: `Sender.check` refuses what is wrong with all of them
+            choice.broken.append(error if isinstance(error, Unreadable) else Unreadable(run.path, str(error)))
+            continue
         if state is State.OUT_OF_MEMORY:
             given = request.after_out_of_memory(resources(run), had(attempt))
         if given is None:
             choice.capped.append(run.path.name)
         else:
-            settings = Runtime.from_config(own(record.runtime) | runtime, Path.cwd())
             choice.wanted.append(Wanted(run, given, settings.to_json(), newest))
     return choice
 
@@ -98,7 +102,10 @@ def request_of(composer: Composer) -> Request | None:
     Raises:
         BadInput: an option of the launcher is none, or out of its range.
     """
-    node = OmegaConf.to_container(composer.master.hydra.launcher, resolve=True)
+    launcher = composer.master.hydra.launcher
+    if not isinstance(launcher, DictConfig):
+        raise BadInput(f"hydra.launcher={launcher}: a launcher is chosen with hydra/launcher=OPTION")
+    node = OmegaConf.to_container(launcher, resolve=True)
     assert isinstance(node, dict)
     values = {str(key): value for key, value in node.items()}
     target = values.pop("_target_", "")
@@ -109,10 +116,15 @@ def last_request(sweep: SweepDirectory, changes: dict[str, Any]) -> Request:
     """What was asked of Slurm the last time, with changes; the defaults where it never was.
 
     Raises:
-        BadInput: a change is none.
+        BadInput: a change is none; Unreadable: what was asked the last time.
     """
     known, _ = submissions(sweep)
-    return Request.from_config({**(known[-1].launcher if known else {}), "wait": False, **changes})
+    launcher = known[-1].launcher if known else {}
+    try:
+        Request.from_config(launcher)
+    except BadInput as error:
+        raise Unreadable(sweep.submission(known[-1].name), str(error)) from None
+    return Request.from_config({**launcher, "wait": False, **changes})
 
 
 class Sender:
@@ -144,13 +156,21 @@ class Sender:
             BadInput: there is no Slurm here, or it does not accept what the runs are to be given (in its words).
         """
         kinds: list[Resources] = []
+        refusal: BadInput | None = None
         for run in self._runs:
-            if (resources := self._resources(run)) not in kinds:
+            try:
+                resources = self._resources(run)
+            except BadInput as error:
+                refusal = refusal or error
+                continue
+            if resources not in kinds:
                 kinds.append(resources)
+        if refusal is not None and not kinds:
+            raise refusal
         check(self.root, kinds, self._request)
 
     def _resources(self, run: RunDirectory) -> Resources:
-        return self._request.of(self._keys(run))
+        return self._request.of(self._keys(run)) if self._request.entries else self._request.base
 
     def choose(self, again: Callable[[State], bool] | None = None) -> Choice:
         slurm = InSlurm.of(sweep_of(self.root))

@@ -36,14 +36,25 @@ WhereOption = Annotated[
 ]
 
 
+def _complete(incomplete: str) -> list[str]:
+    """Tab completion of overrides, as `taunode` completes them."""
+    from taunode.command.completion import words
+    from taunode.command.plugins import register
+
+    register()
+    return words(incomplete)
+
+
 def plan(
     overrides: Annotated[
-        list[str], typer.Argument(help="What `taunode -m` takes: group=option, key=value, key=a,b,c.")
+        list[str],
+        typer.Argument(help="What `taunode -m` takes: group=option, key=value, key=a,b,c.", autocompletion=_complete),
     ],
     dry_run: Annotated[bool, typer.Option(help="Only print the runs; on Slurm the jobs, too.")] = False,
     config_dir: Annotated[Path | None, typer.Option(help="Your own options beside the shipped ones.")] = None,
     adopt: Annotated[bool, typer.Option("--adopt", help="Keep runs made before conf/ changed.")] = False,
     new: Annotated[bool, typer.Option("--new", help="Plan them anew beside the old ones.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Also more than 100,000 runs.")] = False,
     multirun: Annotated[
         bool, typer.Option("-m", "--multirun", help="Understood; a plan is always of a sweep.")
     ] = False,
@@ -52,19 +63,19 @@ def plan(
 
     Example: taunode-sweep plan --dry-run experiment=digits_depth_tau seed=0,1,2
     """
-    from hydra.types import RunMode
-
     from taunode.command.execution import prepare
+    from taunode.command.line import Line
+    from taunode.command.plugins import register
     from taunode.command.slurm import request_of
-    from taunode.command.taunode import compose_command
     from taunode.plan.command_line import plan_multirun
-    from taunode.plan.compose import quoted
     from taunode.show.preview import print_jobs, print_plan
 
-    flags = [f"hydra.sweeper.{name}=true" for name, given in (("adopt", adopt), ("new", new)) if given]
-    composer = compose_command([*map(quoted, overrides), *flags], config_dir, RunMode.MULTIRUN)
-    made = plan_multirun(composer, composer.typed)
-    shown = Path(os.path.relpath(made.root))
+    register()
+    line = Line.of(overrides, config_dir, multirun=True, adopt=adopt, new=new, yes=yes)
+    composer = line.composer()
+    with line.explained():
+        made = plan_multirun(composer, composer.typed, apart=True)
+    shown = shlex.quote(os.path.relpath(made.root))
     request = request_of(composer)
     if dry_run:
         print_plan(made, f"{shown}: {len(made.new)} of {len(made.runs)} runs are new")
@@ -144,14 +155,17 @@ def _warn_of_code(chosen: "Selection") -> None:
                 digests.setdefault(attempt["code"], one.record.name)
     if len(digests) > 1:
         told = ", ".join(f"{digest} ({name})" for digest, name in digests.items())
-        print(f"{NAME}: attempts of this sweep ran different code: {told}", file=sys.stderr)
+        print(plain(f"{NAME}: attempts of this sweep ran different code: {told}"), file=sys.stderr)
 
 
 def resume(
     sweep: SweepArgument,
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(help="Settings to change: runtime.data_root=DIR, on Slurm hydra.launcher.time=240 …"),
+        typer.Argument(
+            help="Settings to change: runtime.data_root=DIR, on Slurm hydra.launcher.time=240 …",
+            autocompletion=_complete,
+        ),
     ] = None,
     only: OnlyOption = None,
     where: WhereOption = None,
@@ -168,13 +182,14 @@ def resume(
 
     Done and diverged runs are left alone (see taunode --again). What ran out of memory on Slurm gets more.
     """
+    from taunode.command import line
     from taunode.command.slurm import Sender, last_request
     from taunode.command.taunode import finish
     from taunode.command.trust import ask, remember, shell_of
     from taunode.runs.directory import sweep_of
     from taunode.runs.state import BROKEN
 
-    changes = _changes(overrides or [])
+    changes = line.changes(overrides or [])
     chosen = _chosen(sweep, where, only)
     if here or (workers is not None) or not (sweep_of(sweep).submissions() or changes["hydra.launcher"]):
         if changes["hydra.launcher"]:
@@ -186,13 +201,15 @@ def resume(
     runs = [one.run for one in chosen.runs]
     sender = Sender(sweep_of(sweep).path, runs, request, changes["runtime"], again=lambda state: True)
     sender.check()
-    sys.exit(finish(sender.wait()) if request.options.wait else sender.send())
+    code = finish(sender.wait()) if request.options.wait else sender.send()
+    sys.exit(1 if chosen.left_out and code in (0, 3) else code)
 
 
 def worker(
     sweep: SweepArgument,
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="Runtime settings to change: runtime.device=cpu …")
+        list[str] | None,
+        typer.Argument(help="Runtime settings to change: runtime.device=cpu …", autocompletion=_complete),
     ] = None,
     only: OnlyOption = None,
     where: WhereOption = None,
@@ -204,9 +221,10 @@ def worker(
 
     Any number of workers, jobs and commands may do so at a time: each run is executed once.
     """
+    from taunode.command import line
     from taunode.command.taunode import finish
 
-    changes = _changes(overrides or [])
+    changes = line.changes(overrides or [])
     if changes["hydra.launcher"]:
         raise BadInput("hydra.launcher settings are of jobs; a worker works here")
     sys.exit(finish(_execute(sweep, _chosen(sweep, where, only), changes["runtime"], workers, wait=False)))
@@ -298,33 +316,38 @@ def _execute(
     wait: bool = True,
 ) -> "Outcome":
     """Execute on this machine what may be started of the chosen runs; broken ones only in states of `also`."""
+    from dataclasses import replace
+
     from taunode.command.local import run_locally
     from taunode.command.trust import own
     from taunode.runs.runtime import Runtime
+    from taunode.runs.state import RESULTS
+    from taunode.show.status import Outcome, Status, status_of
     from taunode.work.assignment import Assignment
+    from taunode.work.machine import check_machine
 
-    assignments = [
-        Assignment(one.run, Runtime.from_config(own(one.record.runtime) | changes, Path.cwd()), one.seen.attempts)
-        for one in chosen.runs
-    ]
-    return run_locally(assignments, sweep, workers, also, wait)
-
-
-def _changes(overrides: list[str]) -> dict[str, dict[str, Any]]:
-    """What changes when a sweep goes on: of `runtime`, and of `hydra.launcher`."""
-    import yaml
-
-    changes: dict[str, dict[str, Any]] = {"runtime": {}, "hydra.launcher": {}}
-    for text in overrides:
-        key, equals, value = text.partition("=")
-        group, _, name = key.rpartition(".")
-        if not equals or group not in changes:
-            raise BadInput(
-                f"{text}: only settings of how runs are executed can change when a sweep goes on: runtime.KEY=VALUE, "
-                "hydra.launcher.KEY=VALUE"
-            )
-        changes[group][name] = yaml.safe_load(value)
-    return changes
+    assignments, seen, refusal = [], [], None
+    apart = [Status(name, None, note=reason) for name, reason in chosen.left_out]
+    for one in chosen.runs:
+        status = status_of(one.run, one.record, one.seen, one.state, chosen.slurm)
+        try:
+            runtime = Runtime.from_config(own(one.record.runtime) | changes, Path.cwd())
+            check_machine(runtime, workers)
+        except BadInput as error:  # in its record, or of this machine
+            refusal = refusal or error
+            if one.state in RESULTS:
+                apart.append(status)
+            else:
+                apart.append(Status(one.run.path.name, None, note=str(error)))
+        else:
+            assignments.append(Assignment(one.run, runtime, one.seen.attempts))
+            seen.append(status)
+    if not assignments:
+        if refusal is not None and any(status.state is None for status in apart):
+            raise refusal
+        return Outcome(sweep, apart, interrupted=False)
+    outcome = run_locally(assignments, sweep, workers, also, wait, seen)
+    return replace(outcome, statuses=[*outcome.statuses, *apart])
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ write to that stand in its files are used without a question only if this user h
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -33,14 +34,20 @@ def remember(kind: str, value: Any) -> None:
             _store().parent.mkdir(parents=True, exist_ok=True)
             with open(_store(), "a", encoding="ascii") as file:
                 file.write(_mark(kind, value) + "\n")
+        _known.cache_clear()
 
 
 def is_known(kind: str, value: Any) -> bool:
     """Whether this user has typed it before; nothing at all needs no trust."""
+    return not value or _mark(kind, value) in _known(_store())
+
+
+@functools.lru_cache(maxsize=1)
+def _known(store: Path) -> frozenset[str]:
     try:
-        return not value or _mark(kind, value) in _store().read_text(encoding="ascii").split()
+        return frozenset(store.read_text(encoding="ascii").split())
     except (OSError, ValueError):
-        return False
+        return frozenset()
 
 
 def own(runtime: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,10 @@ class DataSet(ABC):
         """
         self.facts(root, cache)
 
+    def to_download(self, root: Path) -> int:
+        """How many megabytes `prepare` would download."""
+        return 0
+
     @abstractmethod
     def load(self, root: Path, cache: Path) -> Splits:
         """The images, or the files they are in; downloads nothing. Raises `BadInput` as `facts` and `prepare` do."""

@@ -1,6 +1,7 @@
 """The image files of a folder or a zip, as arrays that many processes can share, read one at a time."""
 
 import hashlib
+import os
 import struct
 import zipfile
 import zlib
@@ -71,10 +72,18 @@ def reading(source: Path) -> Iterator[Callable[[File], bytes]]:
 
     A member of a zip is found by its place, without the zip's directory: that of 1.28 million images takes zipfile
     seconds and a gigabyte, in every process. Reading raises `OSError`, or for a damaged member `zipfile.BadZipFile`,
-    `struct.error` or `zlib.error`; opening raises `BadInput`.
+    `struct.error` or `zlib.error`; opening raises `BadInput`, and so does a file that has been overwritten.
     """
     if source.is_dir():
-        yield lambda file: (source / file.name).read_bytes()
+
+        def content(file: File) -> bytes:
+            with (source / file.name).open("rb") as opened:
+                found = os.fstat(opened.fileno())
+                if (found.st_size, found.st_mtime_ns) != (file.size, file.stamp):
+                    raise BadInput(f"{source}/{file.name} has been overwritten since the folder's index was made")
+                return opened.read()
+
+        yield content
         return
     try:
         packed = source.open("rb")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from taunode.data.files import File, Files
 from taunode.errors import BadInput, nearest
+from taunode.paths import expanded
 
 ENDINGS = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"))
 TEST_NAMES = ("validation", "val", "test")
@@ -39,7 +40,7 @@ def find_split(root: Path, given: str, key: str) -> Path:
 
     Raises `BadInput`, with the configuration's `key`, when there is none.
     """
-    path = Path(os.path.abspath(root / given))
+    path = Path(os.path.abspath(root / expanded(given, key)))
     found = _folder_or_zip(path)
     if found is None:
         there = sorted(os.listdir(path.parent)) if path.parent.is_dir() else []

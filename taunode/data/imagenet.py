@@ -35,8 +35,9 @@ class Imagenet(DataSet):
             raise BadInput(f"dataset.crop_padding={self.crop_padding}; valid: 0: random parts are cut out instead")
 
     def facts(self, root: Path, cache: Path | None = None) -> dict[str, Any]:
-        """Also `train` and `test` as absolute paths. Lists all files, unless the `cache` keeps their index."""
-        return self._look(root, cache)[1]
+        """Also `train` and `test` as absolute paths. Lists all files; where the `cache` keeps their index it only looks
+        whether one of them has been overwritten since."""
+        return self._look(root, cache, thorough=True)[1]
 
     def prepare(self, root: Path, cache: Path | None = None) -> None:
         """Opens one image of each split: to open all would take an hour."""
@@ -49,8 +50,8 @@ class Imagenet(DataSet):
         train, test = self._look(root, cache)[0]
         return split(train.files, test.files, self.holdout)
 
-    def _look(self, root: Path, cache: Path | None) -> tuple[list[Index], dict[str, Any]]:
-        read = read_index if cache is None else partial(kept_index, cache=cache)
+    def _look(self, root: Path, cache: Path | None, thorough: bool = False) -> tuple[list[Index], dict[str, Any]]:
+        read = read_index if cache is None else partial(kept_index, cache=cache, thorough=thorough)
         indexes = read_splits(root, self.train, self.test, read)
         train, test = indexes
         facts = self._agreed(

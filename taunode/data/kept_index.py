@@ -1,8 +1,9 @@
 """The index of a large folder or zip, made once and kept in the cache for as long as its source stays as it is.
 
 The index of 1.28 million images takes tens of seconds to make, and minutes on a file server; a kept one is
-memory-mapped. A zip has changed when its length or time of modification has, a folder when the time of any folder in
-it has, which the file system renews when a file is added, removed or renamed (not when one is overwritten in place).
+memory-mapped. A zip has changed when its length or time of modification has; a folder when the time of any folder in
+it has, which the file system renews when a file is added, removed or renamed, or when a file in it was overwritten:
+that is looked for when runs are planned, and noticed when such a file is read (`taunode.data.files.reading`).
 """
 
 import hashlib
@@ -18,12 +19,20 @@ from taunode.data.folder import Index, read_index
 from taunode.errors import BadInput
 
 
-def kept_index(source: Path, cache: Path) -> Index:
-    """`read_index(source)`, from `cache` where it is kept there; raises `BadInput` as `read_index` and `cached` do."""
+def kept_index(source: Path, cache: Path, thorough: bool = False) -> Index:
+    """`read_index(source)`, from `cache` where it is kept there; raises `BadInput` as `read_index` and `cached` do.
+
+    `thorough`: look at every file of a folder, not at its folders alone.
+    """
 
     def is_current(arrays: Arrays) -> bool:
         try:
-            return np.array_equal(_stamps(source, _text(arrays["folders"])), arrays["stamps"])
+            if not np.array_equal(_stamps(source, _text(arrays["folders"])), arrays["stamps"]):
+                return False
+            if not thorough or not source.is_dir():
+                return True
+            found = _stamps(source, _text(arrays["names"]))
+            return np.array_equal(found[:, ::-1], arrays["numbers"][:, :2])
         except OSError:  # one of them is gone
             return False
 
@@ -57,7 +66,8 @@ def _folders(source: Path) -> list[str]:
 
 def _stamps(source: Path, names: list[str]) -> NDArray[np.int64]:
     """Time of modification (nanoseconds) and length of each, (n, 2); raises `OSError` when one is gone."""
-    stats = [os.stat(source if name == "." else source / name) for name in names]
+    folder = os.fspath(source)
+    stats = [os.stat(folder if name == "." else f"{folder}/{name}") for name in names]
     return np.array([(stat.st_mtime_ns, stat.st_size) for stat in stats], np.int64)
 
 

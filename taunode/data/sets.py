@@ -104,6 +104,9 @@ class Mnist(DataSet):
         self.facts(root)
         return split(*self._read(root), self.holdout)
 
+    def to_download(self, root: Path) -> int:
+        return MEGABYTES[self.source] if self._missing(root) else 0
+
     def _missing(self, root: Path) -> list[str]:
         raw = root / self.source / "raw"
         return [name for part in ("train", "t10k") for name in pair(part) if find_idx(raw / name) is None]
@@ -147,10 +150,16 @@ class Cifar(DataSet):
         self.facts(root)
         return split_arrays(cached(cache, f"{self.source}-1", lambda: CIFAR[self.source].read(root)), self.holdout)
 
+    def to_download(self, root: Path) -> int:
+        return MEGABYTES[self.source] if CIFAR[self.source].missing(root) else 0
+
     def _fetched(self, root: Path) -> Arrays:
         source = CIFAR[self.source]
         fetch(root, source.kind, source.folder, lambda: source.missing(root), source.archive)
         return source.read(root)
+
+
+MEGABYTES = {"MNIST": 12, "FashionMNIST": 31, "CIFAR10": 170, "CIFAR100": 169}  # of torchvision's archives
 
 
 def _check_source(source: str, valid: Sequence[str] | dict[str, Any]) -> None:

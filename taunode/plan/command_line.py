@@ -1,29 +1,25 @@
 """What a command line stands for: the plan of a single run, or of a sweep in Hydra's grammar."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from taunode.build import checked, convert
 from taunode.errors import BadInput
 from taunode.plan.compose import Composer, as_typed
 from taunode.plan.freeze import Freezer
-from taunode.plan.grid import grid
-from taunode.plan.plan import (
-    Plan,
-    override_key,
-    place_run,
-    plan_run,
-    plan_sweep,
-    run_name,
-    scientific_overrides,
-)
+from taunode.plan.grid import Grid, grid
+from taunode.plan.naming import override_key, run_name, scientific_overrides, shown, sweep_name
+from taunode.plan.plan import Plan, directory, place_run, plan_run, plan_sweep
 from taunode.runs.directory import SweepDirectory
+from taunode.runs.files import Unreadable, read_yaml
 from taunode.runs.signature import signature
 
 
@@ -37,6 +33,7 @@ class SweepOptions:
     again: bool = False
     adopt: bool = False
     new: bool = False
+    many: bool = False
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any]) -> "SweepOptions":
@@ -62,6 +59,10 @@ class SweepOptions:
 
     @property
     def changed(self) -> str:
+        """
+        Raises:
+            BadInput: two of the flags contradict each other.
+        """
         if self.adopt and self.new:
             raise BadInput("--adopt keeps old runs and --new plans them anew: choose one")
         return "adopt" if self.adopt else "new" if self.new else "stop"
@@ -75,26 +76,59 @@ def options_of(composer: Composer) -> SweepOptions:
     return SweepOptions.from_config({str(key): value for key, value in node.items() if key in known})
 
 
-def refuse_chdir(composer: Composer) -> None:
-    if composer.master.hydra.job.chdir:
+def refuse_what_is_ignored(composer: Composer) -> None:
+    """Options of Hydra's that would do nothing here, or harm.
+
+    Raises:
+        BadInput: one of them is set.
+    """
+    hydra = composer.master.hydra
+    if hydra.job.chdir:
         raise BadInput("hydra.job.chdir=true is not supported: runs find their files by absolute paths, never by cd")
+    if hydra.job.env_set:
+        raise BadInput("hydra.job.env_set is not supported: set the variables before the command, or in setup on Slurm")
+    if hydra.sweep.subdir != "runs":
+        raise BadInput("hydra.sweep.subdir is not supported: runs are called after what they are, in hydra.sweep.dir")
+    if hydra.output_subdir is not None:
+        raise BadInput("hydra.output_subdir is not supported: .hydra/ is written when a run starts")
+    if hydra.mode == RunMode.RUN and hydra.callbacks:
+        raise BadInput("hydra.callbacks are called in a sweep: add -m")
 
 
-def plan_multirun(composer: Composer, arguments: Sequence[str]) -> Plan:
+def plan_multirun(composer: Composer, arguments: Sequence[str], apart: bool = False) -> Plan:
     """The plan of a multirun command line; writes nothing.
+
+    Args:
+        apart: nothing of it is trained in this process; see `Freezer`.
 
     Raises:
         BadInput: something in it cannot be.
     """
+    made = grid_of(composer, arguments)
+    return _plan(composer, made.jobs(), made.swept, options_of(composer), apart)
+
+
+def grid_of(composer: Composer, arguments: Sequence[str] | None = None) -> Grid:
+    """The grid of a multirun command line.
+
+    Args:
+        arguments: in place of those that were typed.
+
+    Raises:
+        BadInput: a list of it cannot be, or there are too many runs.
+    """
     options = options_of(composer)
-    jobs, swept = grid(composer, options.params, arguments, options.zipped)
-    return _plan(composer, jobs, swept, options)
+    typed = composer.typed if arguments is None else arguments
+    return grid(composer, options.params, typed, options.zipped, options.many)
 
 
 def plan_jobs(composer: Composer, jobs: Sequence[Sequence[str]]) -> Plan:
     """The plan of override lists that another of Hydra's sweepers made."""
-    keys = {override_key(text) for job in jobs for text in scientific_overrides(job)}
-    return _plan(composer, jobs, sorted(keys), SweepOptions())
+    values: dict[str, set[str]] = {}
+    for text in (text for job in jobs for text in scientific_overrides(job)):
+        values.setdefault(override_key(text), set()).add(text)
+    several = sorted(key for key, texts in values.items() if len(texts) > 1)
+    return _plan(composer, jobs, several or sorted(values), SweepOptions(), apart=False)
 
 
 def named_sweep(composer: Composer) -> str:
@@ -105,26 +139,42 @@ def named_sweep(composer: Composer) -> str:
 
 
 def _sweep_directory(composer: Composer, swept: Sequence[str]) -> Path:
+    """Where a sweep is written: experiments that differ in an option that was typed are two sweeps."""
     hydra = composer.master.hydra
     experiment = OmegaConf.select(hydra, "runtime.choices.experiment")
-    name = str(experiment) if experiment else ",".join(sorted(swept)) or "default"
-    if not hydra.sweep.dir:
-        raise BadInput("hydra.sweep.dir is empty; it names the sweep's directory")
-    return Path(str(hydra.sweep.dir).replace("{name}", name)).absolute()
+    base = str(experiment) if experiment else ",".join(sorted(swept)) or "default"
+    params = OmegaConf.select(hydra, "sweeper.params") or {}
+    fixed = _fixed(composer.typed, [*swept, *params])
+    typed = str(hydra.sweep.dir or "")
+    named = directory(typed, sweep_name(base, fixed), "hydra.sweep.dir")
+    before = directory(typed, base, "hydra.sweep.dir")  # what it was called before 0.2
+    if named != before and not named.exists() and before.is_dir():
+        for path in SweepDirectory(before).commands.glob("*.yaml"):
+            with contextlib.suppress(Unreadable, AttributeError, KeyError, TypeError):
+                if _fixed(read_yaml(path)["overrides"], [*swept, *params]) == fixed:
+                    return before
+    return named
 
 
-def _plan(composer: Composer, jobs: Sequence[Sequence[str]], swept: Sequence[str], options: SweepOptions) -> Plan:
-    refuse_chdir(composer)
-    if not swept and jobs:
-        swept = [override_key(text) for text in scientific_overrides(jobs[0])]  # a sweep of one
+def _fixed(typed: Sequence[str], swept: Collection[str]) -> list[str]:
+    """The overrides of a command line that all its runs have."""
+    said = scientific_overrides(typed)
+    return [text for text in said if override_key(text) not in swept and override_key(text) != "experiment"]
+
+
+def _plan(
+    composer: Composer, jobs: Iterable[Sequence[str]], swept: Sequence[str], options: SweepOptions, apart: bool
+) -> Plan:
+    refuse_what_is_ignored(composer)
     return plan_sweep(
         composer,
         jobs,
         _sweep_directory(composer, swept),
-        swept=swept,
+        swept=swept or [override_key(text) for text in scientific_overrides(composer.typed)],  # a sweep of one
         where=options.where,
         changed=options.changed,
         again=options.again,
+        apart=apart,
         command=about_command(composer, {"params": options.params, "where": options.where, "zip": options.zip}),
     )
 
@@ -135,12 +185,12 @@ def plan_single(composer: Composer) -> Plan:
     Raises:
         BadInput: it cannot be.
     """
-    refuse_chdir(composer)
+    refuse_what_is_ignored(composer)
     hydra = composer.master.hydra
     return plan_run(
         composer,
         composer.typed,
-        str(hydra.run.dir),
+        str(hydra.run.dir or ""),
         again=options_of(composer).again,
         command=about_command(composer, {}),
     )
@@ -155,11 +205,12 @@ def plan_job(config: DictConfig, hydra: DictConfig) -> Plan:
     """
     freezer = Freezer(Path.cwd())
     frozen, runtime = freezer.freeze(config)
-    sweep = SweepDirectory(Path(str(hydra.sweep.dir)).absolute())
+    sweep = SweepDirectory(directory(str(hydra.sweep.dir or ""), "", "hydra.sweep.dir"))
     key = signature(frozen)
     said = scientific_overrides(as_typed(hydra))
     existing = [sweep.run(name) for name in sweep.named() if name.endswith(f"-{key[:8]}")]
-    run = existing[0] if existing else sweep.run(run_name(said, [override_key(text) for text in said], key))
+    keys = shown([override_key(text) for text in said], frozen)
+    run = existing[0] if existing else sweep.run(run_name(said, keys, key))
     planned = place_run(frozen, said, run.path, freezer)
     command = {"command": [Path(sys.argv[0]).name, *sys.argv[1:]], "directory": os.getcwd()}
     return Plan(sweep.path, [planned], runtime, command)

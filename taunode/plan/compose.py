@@ -7,6 +7,7 @@ part is done for each of those, and the private function that Hydra itself appli
 import contextlib
 import copy
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobRuntime, setup_globals
-from hydra.errors import ConfigCompositionException
+from hydra.errors import ConfigCompositionException, HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -26,6 +27,7 @@ from taunode.errors import BadInput
 
 CONFIG = "config"
 SHIPPED = "pkg://taunode.conf"
+PYTHONS = (ValueError, TypeError, LookupError, AttributeError, AssertionError, OSError, RecursionError, yaml.YAMLError)
 
 
 def search_path(config_dir: Path | None = None) -> ConfigSearchPath:
@@ -37,9 +39,33 @@ def search_path(config_dir: Path | None = None) -> ConfigSearchPath:
     search = create_config_search_path(SHIPPED)
     if config_dir is not None:
         if not config_dir.is_dir():
-            raise BadInput(f"--config-dir {config_dir}: no such directory")
+            what = "is not a directory" if config_dir.exists() else "no such directory"
+            raise BadInput(f"--config-dir {config_dir}: {what}")
+        _refuse_base_60(config_dir)
         search.prepend("command-line", f"file://{config_dir.resolve()}", SearchPathQuery(provider="schema"))
     return search
+
+
+BASE_60 = re.compile(r"[-+]?[1-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
+
+
+def _refuse_base_60(config_dir: Path) -> None:
+    """`time: 12:00:00` without quotes is the number 43200 in YAML 1.1, which Slurm would take for minutes.
+
+    Raises:
+        BadInput: there is such a value.
+    """
+    for path in sorted(config_dir.rglob("*.yaml")):
+        try:
+            tokens = list(yaml.scan(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
+        except yaml.YAMLError:
+            continue  # Hydra says so, if it comes to it
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+        for token in tokens:
+            if isinstance(token, yaml.ScalarToken) and token.plain and BASE_60.fullmatch(token.value):
+                line = token.start_mark.line + 1
+                raise BadInput(f"{path}, line {line}: YAML reads {token.value} in base 60; write '{token.value}'")
 
 
 class Loader(ConfigLoaderImpl):
@@ -111,10 +137,11 @@ class Composer:
         return as_typed(self.master.hydra)
 
     def parse(self, overrides: Sequence[str]) -> list[Override]:
-        return self._parser.parse_overrides(list(overrides))
+        with _hydras_words():
+            return self._parser.parse_overrides(list(overrides))
 
     def _parse_one(self, text: str) -> Override:
-        return self._parser.parse_overrides([text])[0]
+        return self.parse([text])[0]
 
     def _load(self, overrides: tuple[str, ...]) -> DictConfig:
         with _hydras_words():
@@ -139,7 +166,8 @@ class Composer:
             else:
                 groups.append(text)
         config = copy.deepcopy(self._base(tuple(groups)))
-        ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        with _hydras_words():
+            ConfigLoaderImpl._apply_overrides_to_config(values, config)
         return config
 
 
@@ -157,11 +185,14 @@ def as_typed(hydra: DictConfig) -> list[str]:
 
 @contextlib.contextmanager
 def _hydras_words() -> Iterator[None]:
-    """A group that is set to null and a file that is no YAML are refusals like any other; Hydra forgot to say so."""
+    """What Hydra raises as whatever Python raised inside of it is a refusal like any other: a group that is set to
+    null, a list in the place of an option, a file that is no YAML, a name that no file can have."""
     try:
         yield
-    except (ValueError, yaml.YAMLError) as error:
-        raise ConfigCompositionException(" ".join(str(error).split())) from None
+    except HydraException:  # some of which are OSErrors, too
+        raise
+    except PYTHONS as error:
+        raise ConfigCompositionException(" ".join(str(error).split()) or type(error).__name__) from None
 
 
 TEXT = ("hydra.sweeper.where", "hydra.sweep.dir", "hydra.run.dir")  # a condition, and paths: any character may be in

@@ -1,33 +1,29 @@
-"""The plan: which runs a command stands for, which of them exist already, and the run directories of the rest.
+"""The plan: which runs a command stands for, and which of them exist already.
 
 Everything is checked before the first file is written; a run is looked up by its signature first, so the same command
 finds the same runs, and a larger grid adds only what is new.
 """
 
 import os
-import re
-import shutil
-import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from taunode.errors import BadInput
+from taunode.paths import placed
 from taunode.plan.compose import Composer
 from taunode.plan.freeze import Freezer
+from taunode.plan.naming import override_key, run_name, scientific_overrides, shown
+from taunode.plan.place import check_run, check_sweep
+from taunode.plan.seeds import Seeds
 from taunode.runs.config import read_buildable
 from taunode.runs.directory import RunDirectory, SweepDirectory
-from taunode.runs.files import to_yaml, write_aside, write_json, write_text
-from taunode.runs.provenance import code
-from taunode.runs.record import FORMAT, Record, now
+from taunode.runs.files import Unreadable
+from taunode.runs.record import NewerFormat
 from taunode.runs.runtime import Runtime
 from taunode.runs.signature import differences, flatten, signature
-from taunode.runs.state import State
 from taunode.runs.where import Where
-
-LONGEST = 120  # characters of the readable part of a name
 
 
 @dataclass
@@ -36,7 +32,7 @@ class PlannedRun:
 
     Attributes:
         overrides: those that say what the run is, sorted.
-        exists: its directory was there before.
+        exists: its directory was there before (it may be broken: whoever executes it says so).
         job: all its overrides as they were typed.
     """
 
@@ -72,68 +68,28 @@ class Plan:
     def new(self) -> list[PlannedRun]:
         return [planned for planned in self.runs if not planned.exists]
 
-    def write(self) -> None:
-        """Write the directories of the new runs: two files each, and one file for the command.
 
-        Raises:
-            BadInput: the directory cannot be written to.
-        """
-        if not self.new:
-            return
-        stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-        facts, patch = code()
-        try:
-            commands = SweepDirectory(self.root).commands
-            commands.mkdir(parents=True, exist_ok=True)
-            if patch and not (commands / facts["patch"]).exists():
-                write_aside(commands / facts["patch"], lambda file: file.write(patch))
-            command = commands / f"{stamp}.yaml"
-            about = {"format": FORMAT, "time": now(), **self.command, "runs": len(self.new), "code": facts}
-            write_text(command, to_yaml(about))
-            for planned in self.new:
-                self._write_run(planned, command)
-        except OSError as error:
-            raise BadInput(f"cannot write to {self.root}: {error.strerror}") from None
+def directory(typed: str, name: str, key: str) -> Path:
+    """The directory that was typed, absolute; `{name}` in it stands for the name.
 
-    def _write_run(self, planned: PlannedRun, command: Path) -> None:
-        record = Record(
-            name=planned.run.path.name,
-            signature=planned.signature,
-            state=State.PLANNED,
-            planned=now(),
-            command=os.path.relpath(command, planned.run.path),
-            overrides=planned.overrides,
-            facts=planned.facts,
-            runtime=self.runtime.to_json(),
-            attempts=[],
-            summary={},
-        )
-        if planned.run.path.exists():  # the directory a user named for a single run
-            aside = planned.run
-        else:
-            planned.run.path.parent.mkdir(parents=True, exist_ok=True)
-            aside = RunDirectory(planned.run.path.with_name(f".{planned.run.path.name}.{uuid.uuid4().hex[:8]}"))
-            aside.path.mkdir()
-        write_text(aside.config, to_yaml(planned.config))
-        write_json(aside.record, record.to_json())
-        if aside is not planned.run:
-            try:
-                os.rename(aside.path, planned.run.path)  # whole or not at all
-            except OSError:
-                shutil.rmtree(aside.path)
-                if not planned.run.record.exists():
-                    raise  # else another command planned the same run at the same moment
+    Raises:
+        BadInput: it is empty, or cannot be a path.
+    """
+    if not typed:
+        raise BadInput(f"{key} is empty; it names the directory")
+    return placed(typed.replace("{name}", name), key)
 
 
 def plan_sweep(
     composer: Composer,
-    jobs: Sequence[Sequence[str]],
+    jobs: Iterable[Sequence[str]],
     root: Path,
     *,
     swept: Sequence[str],
     where: str | None = None,
     changed: str = "stop",
     again: bool = False,
+    apart: bool = False,
     command: dict[str, Any],
 ) -> Plan:
     """Check all runs of a sweep and find those that exist. Writes nothing.
@@ -145,44 +101,36 @@ def plan_sweep(
         where: drops the runs that do not meet it.
         changed: what to do where the same overrides have made a run under an older conf/: `stop`, `adopt` it, or plan
             a `new` one beside it.
+        apart: as `Freezer` takes it.
 
     Raises:
-        BadInput: for the first run that cannot be; or nothing is left to plan.
+        BadInput: for the first run that cannot be; nothing is left to plan; or the directory is not taunode's.
     """
-    if root.exists() and not root.is_dir():
-        raise BadInput(f"{root} is not a directory")
-    if RunDirectory(root).record.exists():
-        raise BadInput(f"{root} is a run directory; a sweep needs another hydra.sweep.dir")
+    check_sweep(root)
     sweep = SweepDirectory(root)
-    freezer = Freezer(Path.cwd())
+    freezer = Freezer(Path.cwd(), apart)
+    seeds = Seeds(composer, freezer)
     condition = Where(where) if where else None
-    by_signature, by_overrides = _existing(sweep)
+    there = _There.of(sweep)
     planned: dict[str, PlannedRun] = {}
     runtime: Runtime | None = None
     by_job: list[PlannedRun] = []
     dropped = 0
     for overrides in jobs:
-        config, runtime = freezer.freeze(composer.compose(overrides))
+        config, runtime = seeds.freeze(overrides)
         if condition is not None and not condition(dict(flatten(config))):
             dropped += 1
             continue
         key = signature(config)
-        if key in planned:
-            by_job.append(planned[key])
-            continue
-        said = scientific_overrides(overrides)
-        run = by_signature.get(key)
-        old = by_overrides.get(tuple(said))
-        if run is None and old is not None and changed != "new":
-            if changed == "stop":
-                raise BadInput(_has_changed(old, config))
-            run = old
-        if run is None:
-            run = sweep.run(run_name(said, swept, key))
-            planned[key] = PlannedRun(said, config, key, run, exists=False, facts=freezer.check(config))
-        else:
-            planned[key] = PlannedRun(said, config, key, run, exists=True)
-        planned[key].job = list(overrides)
+        if key not in planned:
+            said = scientific_overrides(overrides)
+            run = there.find(key, said, config, changed)
+            if run is not None:
+                planned[key] = PlannedRun(said, config, key, run, exists=True)
+            else:
+                run = sweep.run(run_name(said, shown(swept, config), key))
+                planned[key] = PlannedRun(said, config, key, run, exists=False, facts=freezer.check(config))
+            planned[key].job = list(overrides)
         by_job.append(planned[key])
     if runtime is None or not planned:
         raise BadInput(f"nothing to plan: where dropped all {dropped} runs" if dropped else "nothing to plan: no runs")
@@ -190,89 +138,86 @@ def plan_sweep(
 
 
 def plan_run(
-    composer: Composer, overrides: Sequence[str], directory: str, *, again: bool = False, command: dict[str, Any]
+    composer: Composer, overrides: Sequence[str], typed: str, *, again: bool = False, command: dict[str, Any]
 ) -> Plan:
     """Check a single run. Writes nothing.
 
     Args:
-        directory: where `{name}` stands for the run's name.
+        typed: its directory, where `{name}` stands for the run's name.
 
     Raises:
-        BadInput: it cannot be; or the directory holds another configuration (with the keys that differ).
+        BadInput: it cannot be; or the directory holds another configuration (with the keys that differ), or what is
+            not taunode's.
     """
     freezer = Freezer(Path.cwd())
     config, runtime = freezer.freeze(composer.compose(overrides))
     said = scientific_overrides(overrides)
-    key = signature(config)
-    name = run_name(said, [override_key(text) for text in said], key)
-    if not directory:
-        raise BadInput("hydra.run.dir is empty; it names the run's directory")
-    place = Path(directory.replace("{name}", name)).absolute()
+    name = run_name(said, shown([override_key(text) for text in said], config), signature(config))
+    place = directory(typed, name, "hydra.run.dir")
     return Plan(place, [place_run(config, said, place, freezer)], runtime, command, again)
 
 
-def place_run(config: dict[str, Any], overrides: list[str], directory: Path, freezer: Freezer) -> PlannedRun:
+def place_run(config: dict[str, Any], overrides: list[str], place: Path, freezer: Freezer) -> PlannedRun:
     """A frozen configuration in a directory, as a new run or as the one that is there.
 
     Raises:
-        BadInput: the directory holds another configuration (with the keys that differ), or something else.
+        BadInput: the directory holds another configuration (with the keys that differ), or what is not taunode's.
     """
-    run, key = RunDirectory(directory), signature(config)
-    if directory.exists() and not directory.is_dir():
-        raise BadInput(f"{directory} is not a directory")
-    if not run.record.exists():
-        if SweepDirectory(directory).runs.is_dir():
-            raise BadInput(f"{directory} is a sweep directory; a single run needs another hydra.run.dir")
+    run, key = RunDirectory(place), signature(config)
+    if not os.path.lexists(run.record):
+        check_run(place)
         return PlannedRun(overrides, config, key, run, exists=False, facts=freezer.check(config))
     if run.read_record().signature != key:
         found = differences(run.read_config(), config)
         keys = ", ".join(f"{name} ({old} there, {new} here)" for name, (old, new) in found.items())
-        raise BadInput(f"{directory} holds another configuration: {keys}")
+        raise BadInput(f"{place} holds another configuration: {keys}")
     read_buildable(run.config)
     return PlannedRun(overrides, config, key, run, exists=True)
 
 
-def _existing(sweep: SweepDirectory) -> tuple[dict[str, RunDirectory], dict[tuple[str, ...], RunDirectory]]:
-    """The runs of a sweep by signature, and by the overrides that made them (the newest where several)."""
-    by_signature: dict[str, RunDirectory] = {}
-    by_overrides: dict[tuple[str, ...], tuple[str, RunDirectory]] = {}
-    for run in sweep:
-        if run.record.exists():  # else it is broken, and the readers say so
-            record = run.read_record()
+@dataclass(frozen=True)
+class _There:
+    """The runs that a sweep has: by signature, by the overrides that made them (the newest where several), and those
+    that cannot be read by what is left of their signature, the end of the name."""
+
+    by_signature: dict[str, RunDirectory]
+    by_overrides: dict[tuple[str, ...], RunDirectory]
+    broken: dict[str, RunDirectory]
+
+    @classmethod
+    def of(cls, sweep: SweepDirectory) -> "_There":
+        by_signature: dict[str, RunDirectory] = {}
+        by_overrides: dict[tuple[str, ...], tuple[str, RunDirectory]] = {}
+        broken: dict[str, RunDirectory] = {}
+        for run in sweep:
+            try:
+                record = run.read_record()
+            except NewerFormat:  # whose signatures may be others, so that runs would be planned twice
+                raise
+            except Unreadable:
+                broken[run.path.name.rpartition("-")[2]] = run
+                continue
             by_signature[record.signature] = run
-            by_overrides[tuple(record.overrides)] = max(
-                by_overrides.get(tuple(record.overrides), ("", run)), (record.planned, run), key=lambda pair: pair[0]
-            )
-    return by_signature, {overrides: run for overrides, (_, run) in by_overrides.items()}
+            known = by_overrides.get(tuple(record.overrides))
+            if known is None or known[0] <= record.planned:
+                by_overrides[tuple(record.overrides)] = record.planned, run
+        return cls(by_signature, {said: run for said, (_, run) in by_overrides.items()}, broken)
 
+    def find(self, key: str, said: Sequence[str], config: dict[str, Any], changed: str) -> RunDirectory | None:
+        """The run of a signature, or what stands for it.
 
-def _has_changed(old: RunDirectory, config: dict[str, Any]) -> str:
-    found = differences(old.read_config(), config)
-    keys = ", ".join(f"{name} ({before} then, {after} now)" for name, (before, after) in found.items())
-    return (
-        f"the same command has made {old.path.name}, and the configuration has changed since: {keys}; "
-        "--adopt keeps the old runs, --new plans new ones beside them"
-    )
-
-
-def override_key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0].partition("@")[0]
-
-
-def scientific_overrides(overrides: Sequence[str]) -> list[str]:
-    """The overrides that say what a run is: not how or where it is executed. Sorted: their order says nothing."""
-    last = {override_key(text): text for text in overrides}  # of several for one key the last counts
-    return sorted(text for key, text in last.items() if re.split(r"[./]", key)[0] not in ("hydra", "runtime"))
-
-
-def run_name(overrides: Sequence[str], keys: Sequence[str], signature_: str) -> str:
-    """A run's name: its value of each of the keys, in at most 120 safe characters, and the signature's beginning."""
-    values = {override_key(text): text.partition("=")[2] for text in overrides}
-    short = [key.rpartition(".")[2] for key in keys]
-    parts = [
-        f"{short[index] if short.count(short[index]) == 1 else key}={values[key]}"
-        for index, key in enumerate(keys)
-        if key in values
-    ]
-    text = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", ",".join(parts)).strip("_,.")[:LONGEST]
-    return f"{text or 'run'}-{signature_[:8]}"
+        Raises:
+            BadInput: the same overrides have made another run, and `changed` is `stop`.
+        """
+        run = self.by_signature.get(key) or self.broken.get(key[:8])
+        old = self.by_overrides.get(tuple(said))
+        if run is not None or old is None or changed == "new":
+            return run
+        if changed == "adopt":
+            return old
+        found = differences(old.read_config(), config)
+        keys = ", ".join(f"{name} ({before} then, {after} now)" for name, (before, after) in found.items())
+        raise BadInput(
+            f"the same command has made {old.path.name}, and the configuration has changed since: {keys}; "
+            "--adopt keeps the old runs, --new plans new ones beside them"
+        )

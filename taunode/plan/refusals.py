@@ -12,6 +12,7 @@ from taunode.build import PARTS, takes
 from taunode.errors import BadInput, nearest
 from taunode.plan.compose import Composer, keys
 from taunode.plan.freeze import words_of_omegaconf
+from taunode.runs.history import MOVED
 
 Refusal = (HydraException, OmegaConfBaseException)
 
@@ -32,18 +33,20 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer | Non
     for text in overrides if composer is not None else ():
         assert composer is not None
         override = composer.parse([text])[0]
+        if not override.key_or_group:
+            return BadInput(f"{text}: not an override; write key=value or group=option")
         if override.is_sweep_override() and not multirun:
             return BadInput(f"{text}: several values; a sweep needs -m")
         key = override.key_or_group
         if composer.loader.repository.group_exists(key):
             options = composer.loader.get_group_options(key)
             one = [text.partition("=")[2]]
-            values = list(override.sweep_string_iterator()) if override.is_discrete_sweep() else one
-            for value in values:
+            for value in _first(override) if override.is_discrete_sweep() else one:
                 if value not in options and not override.is_delete():
                     if not options:
                         return BadInput(f"{text}: {key} has no options yet; it must stay null")
-                    return BadInput(f"{text}: no option {value!r} of {key}; valid: {nearest(value, options)}")
+                    missing = " (or a plugin that has it is not installed)" if key.startswith("hydra/") else ""
+                    return BadInput(f"{text}: no option {value!r} of {key}; valid: {nearest(value, options)}{missing}")
         elif not override.is_add() and not override.is_force_add():
             for config in [composer.master] if override.is_hydra_override() else _chosen(overrides, composer):
                 if key not in keys(config):
@@ -61,15 +64,17 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer | Non
 def _chosen(overrides: Sequence[str], composer: Composer) -> Iterator[DictConfig]:
     """The configurations of the command's options alone, one for each combination of those it sweeps over."""
     groups = [override for override in composer.parse(overrides) if _is_choice(override, composer)]
-    values = [
-        override.sweep_string_iterator() if override.is_discrete_sweep() else [override.get_value_string()]
-        for override in groups
-    ]
+    values = [_first(one) if one.is_discrete_sweep() else [one.get_value_string()] for one in groups]
     for combination in itertools.product(*values):
         try:
             yield composer.compose([f"{group.key_or_group}={v}" for group, v in zip(groups, combination, strict=True)])
         except Refusal:
             yield composer.compose([])
+
+
+def _first(override: Override) -> Iterator[str]:
+    """The values of a sweep over options, the first hundred of what may be a range of a billion."""
+    return itertools.islice(override.sweep_string_iterator(), 100)
 
 
 def _is_choice(override: Override, composer: Composer) -> bool:
@@ -80,6 +85,8 @@ def _is_choice(override: Override, composer: Composer) -> bool:
 def _unknown(key: str, config: DictConfig) -> str:
     """Why a configuration has no such key."""
     group = key.partition(".")[0]
+    if key in MOVED:
+        return f"{key} is {MOVED[key]} now"
     if group in PARTS and config.get(group) is None and config.get("arch") is not None:
         name = config.arch._target_.rpartition(".")[2]
         if group not in takes(config.arch):

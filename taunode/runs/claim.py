@@ -28,7 +28,7 @@ from taunode.runs.files import (
 from taunode.runs.observe import earlier_attempts, fingerprint, look, observe
 from taunode.runs.owner import identity
 from taunode.runs.record import Attempt, Record, now
-from taunode.runs.state import RESULTS, SIGNALS_IN_A_ROW, Observation, State, derive, killed_in_a_row, may_start
+from taunode.runs.state import BROKEN, RESULTS, SIGNALS_IN_A_ROW, Observation, State, derive, killed_in_a_row, may_start
 
 TRUSTED = 60.0  # seconds for which the difference of two clocks is
 
@@ -207,7 +207,12 @@ def take(
     if claim is None or os.path.lexists(run.done):  # between the look and the link
         return None
     number = claim.attempt
-    run.link(number)
+    try:
+        run.link(number)
+    except (IsADirectoryError, NotADirectoryError) as error:  # nobody but the user can help
+        with contextlib.suppress(LostClaim):
+            claim.end(State.FAILED, f"cannot begin: {error.strerror}: {error.filename2 or error.filename}")
+        return None
     if claim.lost():  # an owner that slept here must not leave the plain names to its own files
         _name_the_owner(run)
         return None
@@ -247,8 +252,12 @@ def _name_the_owner(run: RunDirectory) -> None:
         run.link(run.attempts())
 
 
-def cancel(run: RunDirectory) -> State | None:
+def cancel(run: RunDirectory, retried: bool = False) -> State | None:
     """Cancel a run: one at work is asked to save itself and end, one that waits will not be started.
+
+    Args:
+        retried: somebody may be about to try it again though it is broken. It stays what it is then, but for what ran
+            out of memory, which would be sent again.
 
     Returns:
         The state it had; None where it has ended, so that there is nothing to cancel.
@@ -261,12 +270,14 @@ def cancel(run: RunDirectory) -> State | None:
     if state is State.RUNNING:
         link_once(run.cancel(seen.attempts), {"by": identity(), "time": now()})
         return state
-    if not may_start(state, seen.attempt):
+    if not (may_start(state, seen.attempt) or (retried and state in BROKEN)):
         return None
     earlier = earlier_attempts(run, record, seen.attempts)
     claim = _link(run, seen.attempts + 1, {}, 60.0, earlier)
     if claim is None:
-        return cancel(run)  # somebody has just begun with it
+        return cancel(run, retried)  # somebody has just begun with it
+    end = "cancelled before it began" if not earlier else f"{earlier[-1].get('end', state)}; cancelled before more"
+    stays = state in BROKEN and state is not State.OUT_OF_MEMORY
     with contextlib.suppress(LostClaim):
-        claim.end(State.CANCELLED, "cancelled before it began" if not earlier else "cancelled")
+        claim.end(state if stays else State.CANCELLED, end)
     return state

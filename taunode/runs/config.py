@@ -13,19 +13,25 @@ from typing import Any
 from taunode import build
 from taunode.errors import BadInput
 from taunode.runs.files import Unreadable, parse_yaml, read_bytes
+from taunode.runs.history import upgraded
 
 _block = re.compile(rb"^(?=[^\s#-])", re.MULTILINE)  # where a key of the top level begins
+BLOCKS = 100  # so many of them; what has more is read as a whole
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """
+    """As it stands there, also another program's.
+
     Raises:
         Missing, Unreadable: it cannot be read, or is no configuration.
     """
     content = read_bytes(path)
     config: dict[str, Any] = {}
     try:
-        for block in _block.split(content):
+        blocks = _block.split(content, BLOCKS)
+        if len(blocks) > BLOCKS:
+            raise ValueError("too many blocks")
+        for block in blocks:
             if block.strip():
                 config |= marshal.loads(_parsed(block))  # a copy of its own for every run
     except ValueError:  # it does not fall apart into mappings: only as a whole does it say why
@@ -35,13 +41,22 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
+def read_frozen(path: Path) -> dict[str, Any]:
+    """The configuration of a run of ours, of whatever release, as this one would have frozen it.
+
+    Raises:
+        Missing, Unreadable: as `read_config`.
+    """
+    return upgraded(read_config(path))
+
+
 def read_buildable(path: Path) -> dict[str, Any]:
     """The configuration of a run that is to be executed: it names nothing but what taunode builds.
 
     Raises:
         Missing, Unreadable: as `read_config`; or it names something else.
     """
-    config = read_config(path)
+    config = read_frozen(path)
     try:
         build.check_targets(config)
     except BadInput as error:

@@ -18,17 +18,22 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from taunode.errors import BadInput
-from taunode.runs.config import read_config
+from taunode.paths import resolved
+from taunode.runs.config import read_frozen
 from taunode.runs.files import Missing, Unreadable, aside, open_regular
 from taunode.runs.record import Attempt, Done, Record, read_attempt, read_done, read_record
 
 NUMBER = r"([1-9][0-9]{0,5})"  # of an attempt
 ABANDONED = 3600.0  # seconds after which an aside has no writer any more
-_ASIDE = re.compile(rf"\.(?:(?:checkpoint|model|best|metrics|timings)\.{NUMBER}\.\w+|[a-z0-9.]+)\.[0-9a-f]{{8}}")
+_ASIDE = re.compile(
+    rf"\.(?:(?:checkpoint|model|best|metrics|timings|error)\.{NUMBER}\.\w+|(?:claim|cancel)\.{NUMBER}|done|clock|"
+    r"config\.yaml|run\.json|(?:metrics|timings|model|best|log)\.\w+)\.[0-9a-f]{8}"
+)
 
 
 class RunDirectory:
@@ -38,13 +43,25 @@ class RunDirectory:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.config = self.path / "config.yaml"
-        self.record = self.path / "run.json"
-        self.done = self.path / "done"
-        self.hydra = self.path / ".hydra"
 
     def __repr__(self) -> str:
         return f"RunDirectory({str(self.path)!r})"
+
+    @cached_property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @cached_property
+    def record(self) -> Path:
+        return self.path / "run.json"
+
+    @cached_property
+    def done(self) -> Path:
+        return self.path / "done"
+
+    @cached_property
+    def hydra(self) -> Path:
+        return self.path / ".hydra"
 
     def claim(self, attempt: int) -> Path:
         return self.path / f"claim.{attempt}"
@@ -122,18 +139,18 @@ class RunDirectory:
         for name in os.listdir(self.path):
             if (left := _ASIDE.fullmatch(name)) is not None:
                 path = self.path / name
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):  # it has just gone, or somebody has made a directory of that name
                     is_old = time.time() - path.lstat().st_mtime > ABANDONED
                     if is_old or (left[1] is not None and int(left[1]) < before):
                         path.unlink()
 
     def read_config(self) -> dict[str, Any]:
-        """The frozen configuration.
+        """The frozen configuration, as this release would have frozen it.
 
         Raises:
             Unreadable: it cannot be read, or is none.
         """
-        return read_config(self.config)
+        return read_frozen(self.config)
 
     def read_record(self) -> Record:
         """
@@ -206,7 +223,7 @@ class SweepDirectory:
 
 def sweep_of(path: Path) -> SweepDirectory:
     """The sweep of a path that is a sweep's directory, or a run's inside of one: a run's record says which it is."""
-    path = path.resolve()
+    path = resolved(path)
     try:
         command = RunDirectory(path).read_record().command
     except Unreadable:
@@ -222,10 +239,12 @@ def runs_of(path: Path) -> list[RunDirectory]:
     Raises:
         BadInput: `path` is neither.
     """
-    run, sweep = RunDirectory(path.resolve()), SweepDirectory(path)
+    run, sweep = RunDirectory(resolved(path)), SweepDirectory(path)
     if os.path.lexists(run.record):
         return [run]
     if not sweep.runs.is_dir():
         reason = "it does not exist" if not path.exists() else "it has neither runs/ nor run.json"
+        if path.resolve().name == "runs" and (path / ".." / "commands").is_dir():
+            reason = f"its sweep is {os.path.normpath(path / '..')}"
         raise BadInput(f"{path} is not a sweep directory: {reason}")
     return list(sweep)

@@ -16,12 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
 import yaml
 
 from taunode.errors import BadInput
 
 LARGEST = 32 * 2**20  # bytes of a record or a table: a run of 100,000 epochs has tables of 10 MB
-DEEPEST = 50  # levels of nesting in YAML; a configuration has five
+DEEPEST = 50  # levels of nesting; a configuration has five
+LONGEST = 1000  # bits of a whole number: what is longer is no float, and cannot be printed
+MOST = 100_000  # keys, values and brackets in YAML, which takes a second; a configuration has a hundred
 
 _dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml: 1 ms a file against 7 to 15 ms
 
@@ -51,13 +54,8 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading, if it is a regular one and no link.
-
-    Raises:
-        Missing: there is none.
-        Unreadable: it is something else, or may not be read.
-    """
+def _descriptor(path: Path) -> tuple[int, int]:
+    """An open descriptor of a regular file, and its size in bytes."""
     try:  # O_NONBLOCK: a pipe that nobody writes to would wait for ever
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -65,10 +63,21 @@ def open_regular(path: Path) -> BinaryIO:
     except OSError as error:
         is_link = error.errno == errno.ELOOP
         raise Unreadable(path, "is a symbolic link" if is_link else error.strerror or "cannot be opened") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
         raise Unreadable(path, "is not a regular file")
-    return open(descriptor, "rb")
+    return descriptor, found.st_size
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, if it is a regular one and no link.
+
+    Raises:
+        Missing: there is none.
+        Unreadable: it is something else, or may not be read.
+    """
+    return open(_descriptor(path)[0], "rb")
 
 
 def read_bytes(path: Path, most: int = LARGEST, offset: int = 0, cut: int | None = None) -> bytes:
@@ -77,16 +86,19 @@ def read_bytes(path: Path, most: int = LARGEST, offset: int = 0, cut: int | None
     Raises:
         Missing, Unreadable: as `open_regular`; or there are more than `most` bytes of it, and no `cut`.
     """
-    with open_regular(path) as file:
-        try:
-            if offset:
-                file.seek(offset)
-            content = file.read(most + 1 if cut is None else cut)
-        except OSError as error:
-            raise Unreadable(path, error.strerror or "cannot be read") from None
-    if cut is None and len(content) > most:
-        raise Unreadable(path, f"is larger than {most // 2**20} MiB")
-    return content
+    descriptor, size = _descriptor(path)
+    try:
+        if cut is None and size - offset > most:
+            raise Unreadable(path, f"is larger than {most // 2**20} MiB")
+        left = max(0, size - offset) if cut is None else cut
+        content = os.pread(descriptor, left, offset)  # all of it, from a disk
+        while len(content) < left and (part := os.pread(descriptor, left - len(content), offset + len(content))):
+            content += part
+        return content
+    except OSError as error:
+        raise Unreadable(path, error.strerror or "cannot be read") from None
+    finally:
+        os.close(descriptor)
 
 
 def read_tail(path: Path, most: int) -> bytes:
@@ -101,10 +113,39 @@ def read_json(path: Path) -> Any:
     Raises:
         Missing, Unreadable: as `read_bytes`; or it is not JSON.
     """
+    content = read_bytes(path)
     try:
-        return json.loads(read_bytes(path))
+        try:
+            value = msgspec.json.decode(content)
+        except msgspec.DecodeError:  # it knows no NaN, which a loss can be
+            value = json.loads(content)
+            json.dumps(value, ensure_ascii=False).encode(errors="surrogateescape")  # other surrogates are no text
+        if _may_be_deep(content):
+            _check_depth(value, DEEPEST)
+        return value
     except (ValueError, RecursionError) as error:
         raise Unreadable(path, f"is not JSON ({_first_line(error)})") from None
+
+
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def _may_be_deep(content: bytes) -> bool:
+    """Whether JSON could be nested too deeply: pairs of brackets are taken away, a level at a time."""
+    left = content.translate(None, _NO_BRACKETS)
+    for _ in range(DEEPEST):
+        if not left:
+            return False
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
+    return bool(left)  # or there is an odd bracket in a text
+
+
+def _check_depth(value: Any, levels: int) -> None:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if inside and not levels:
+        raise ValueError(f"it is nested more than {DEEPEST} levels deep")
+    for item in inside:
+        _check_depth(item, levels - 1)
 
 
 def read_yaml(path: Path) -> Any:
@@ -123,7 +164,9 @@ def parse_yaml(content: bytes, path: Path) -> Any:
     """
     try:
         depth = 0
-        for event in yaml.parse(content, Loader=_Loader):  # before anything is built: a few lines can stand for 10^9
+        for number, event in enumerate(yaml.parse(content, Loader=_Loader)):  # a few lines can stand for 10^9 values
+            if number > MOST:
+                raise Unreadable(path, f"holds more than {MOST:,} keys and values")
             if isinstance(event, yaml.AliasEvent):
                 raise Unreadable(path, "has YAML aliases, which no file of taunode has")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -145,6 +188,8 @@ def _check_plain(value: Any) -> None:
             _check_plain(item)
     elif not (value is None or isinstance(value, str | int | float)):
         raise ValueError(f"a value of type {type(value).__name__}")
+    elif isinstance(value, int) and value.bit_length() > LONGEST:
+        raise ValueError(f"a number of {value.bit_length()} bits")
 
 
 def _first_line(error: BaseException) -> str:
@@ -156,7 +201,10 @@ def to_yaml(value: Any) -> str:
 
 
 def to_json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode(errors="surrogateescape")
+    try:
+        return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError:  # a file's name that is not UTF-8
+        return (json.dumps(value, indent=1) + "\n").encode()
 
 
 def aside(path: Path) -> Path:

@@ -49,7 +49,7 @@ def observe(run: RunDirectory, record: Record, now: float | None = None, queue: 
     attempts = max((int(match[1]) for name in names if (match := _claim.fullmatch(name))), default=0)
     known = {attempt["attempt"]: attempt for attempt in record.attempts}
     done: Mapping[str, Any] | None = None
-    if run.done.name in names:
+    if "done" in names:
         settled = record.state in RESULTS and record.summary
         done = {"state": record.state, "summary": record.summary} if settled else run.read_done()
     attempt = known.get(attempts)
@@ -60,9 +60,9 @@ def observe(run: RunDirectory, record: Record, now: float | None = None, queue: 
         beaten = run.claim(attempts).lstat().st_mtime
     except (Missing, FileNotFoundError):  # removed while we looked; so is the run, most likely
         raise Unreadable(run.claim(attempts), "has just gone") from None
-    silent = (time.time() if now is None else now) - beaten
+    silent = abs((time.time() if now is None else now) - beaten)  # a heartbeat of next year is none of now
     gone = is_gone(attempt["owner"], silent)
-    cancelled = run.cancel(attempts).name in names
+    cancelled = f"cancel.{attempts}" in names
     job = attempt["owner"]["slurm"]
     if job is None or "state" in attempt:
         return Observation(attempts, attempt, silent, gone, cancelled=cancelled)

@@ -13,10 +13,10 @@ from typing import Annotated, Any, NotRequired, TypedDict, TypeVar
 import msgspec
 from msgspec import Meta
 
-from taunode.runs.files import Unreadable, read_json
+from taunode.runs.files import LONGEST, Unreadable, read_json
 from taunode.runs.state import State
 
-FORMAT = 1  # of all records and of the command files; raised when an older taunode could misread a newer sweep
+FORMAT = 2  # of all records and of the command files; raised when an older taunode could misread a newer sweep
 LONGEST_LEASE = 7 * 86400.0  # seconds
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -58,7 +58,8 @@ class Attempt(TypedDict):
     """What is recorded of one try at executing a run: by its claim, and repeated in run.json once it has ended.
 
     Without `state` it has not ended. `checkpoints` are those it began with, as (attempt, mtime in ns); `lease` is in
-    seconds; `killed`: by a signal; `progressed`: it left another checkpoint than it found; `took_over`: from whom.
+    seconds; `killed`: by a signal; `progressed`: it left another checkpoint than it found; `took_over`: from whom;
+    `asked`: its worker also tries runs in these states again.
     """
 
     attempt: Annotated[int, Meta(ge=1, le=10**6)]
@@ -72,6 +73,7 @@ class Attempt(TypedDict):
     processes: NotRequired[Count]
     runtime: NotRequired[Plain]
     took_over: NotRequired[Text]
+    asked: NotRequired[list[State]]
     ended: NotRequired[Text]
     state: NotRequired[State]
     end: NotRequired[Text]
@@ -177,7 +179,9 @@ def convert(value: Any, type_: type[T], path: Path) -> T:
 
 def _check_numbers(values: Plain, path: Path, name: str) -> None:
     for key, value in values.items():
-        if NUMBERS.fullmatch(key) and not (value is None or type(value) in (int, float)):
+        if NUMBERS.fullmatch(key) and not (
+            value is None or type(value) is float or (type(value) is int and value.bit_length() <= LONGEST)
+        ):
             raise Unreadable(path, f"{name}.{key} is not a number")
 
 

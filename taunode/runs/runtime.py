@@ -1,5 +1,7 @@
 """`runtime`: how runs are executed on a machine. It does not change the mathematics and is not part of a run."""
 
+import functools
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -9,6 +11,7 @@ from typing import Any
 
 from taunode.build import checked
 from taunode.errors import BadInput
+from taunode.paths import expanded
 from taunode.runs.job import job_here
 from taunode.runs.record import LONGEST_LEASE, Attempt
 
@@ -62,12 +65,7 @@ class Runtime:
     @classmethod
     def from_config(cls, values: dict[str, Any], directory: Path) -> "Runtime":
         """Checked, with paths made absolute against `directory`."""
-        runtime = cls(**checked(cls, values, "runtime"))
-        return replace(
-            runtime,
-            data_root=str(directory / Path(runtime.data_root).expanduser()),
-            cache_dir=str(directory / Path(runtime.cache_dir).expanduser()),
-        )
+        return _checked(json.dumps(values), directory)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -90,3 +88,13 @@ class Runtime:
         """These settings, with what changes rounding taken over from the first attempt that executed anything."""
         first = next((attempt["runtime"] for attempt in attempts if "runtime" in attempt), {})
         return replace(self, **{name: first[name] for name in BITS if name in first})
+
+
+@functools.lru_cache(maxsize=1024)  # the runs of a sweep have the same
+def _checked(values: str, directory: Path) -> Runtime:
+    runtime = Runtime(**checked(Runtime, json.loads(values), "runtime"))
+    return replace(
+        runtime,
+        data_root=str(directory / expanded(runtime.data_root, "runtime.data_root")),
+        cache_dir=str(directory / expanded(runtime.cache_dir, "runtime.cache_dir")),
+    )

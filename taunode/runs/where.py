@@ -33,12 +33,20 @@ _binary: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 _words = {"true": True, "false": False, "null": None}  # YAML's and Hydra's, beside Python's own
 
 
+class UnknownKey(BadInput):
+    """A run has no such key."""
+
+    def __init__(self, message: str, key: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
 class Where:
     """A parsed condition; call it with a run's flattened keys.
 
     Raises:
         BadInput: the text is not an expression of comparisons, `and`, `or`, `not`, `in` and arithmetic; when
-            called: a key that the run does not have (the nearest ones are listed).
+            called: values that cannot be compared; UnknownKey: the run does not have it (the nearest are listed).
     """
 
     def __init__(self, text: str, name: str = "where") -> None:
@@ -46,11 +54,13 @@ class Where:
         self.text, self._name = text, name
         try:
             self._tree = ast.parse(text.strip(), mode="eval").body
+            self._check(self._tree)
+        except (RecursionError, MemoryError):
+            raise BadInput(f"{self._name}: {text[:40]!r}… is nested too deeply") from None
         except SyntaxError as error:
             raise BadInput(f"{self._name}: {text!r} is not an expression ({error.msg})") from None
         except ValueError as error:  # bytes of the command line that are no characters
             raise BadInput(f"{self._name}: {text!r} is not text ({error})") from None
-        self._check(self._tree)
 
     def _check(self, node: ast.expr) -> None:
         """Refuse at once what `_value` cannot interpret."""
@@ -129,7 +139,7 @@ class Where:
         if key in _words:
             return _words[key]
         hint = "" if "." in key else " (text is written in quotes)"
-        raise BadInput(f"{self._name}: unknown key {key!r}{hint}; nearest: {nearest(key, keys, show=6)}")
+        raise UnknownKey(f"{self._name}: unknown key {key!r}{hint}; nearest: {nearest(key, keys, show=6)}", key)
 
 
 def _dotted(node: ast.expr) -> str:

@@ -56,8 +56,9 @@ def _print_what_slurm_said(run: RunDirectory, slurm: InSlurm, out: TextIO) -> No
     said = slurm.died_early(run.path.name)
     if said is None:
         raise BadInput(f"{run.path} has printed nothing yet: nothing has begun with it")
+    content = read_tail(said, PART)
     out.write(f"{said}:\n")
-    _print(read_tail(said, PART), out)
+    _print(content, out)
 
 
 def _print(content: bytes, out: TextIO) -> None:

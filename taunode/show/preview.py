@@ -4,11 +4,13 @@ import contextlib
 import json
 import sys
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from taunode import build
 from taunode.cluster.resources import Request, Resources
 from taunode.cluster.submit import Arrays, Wanted, divided, job_name
 from taunode.plan.plan import Plan, PlannedRun
@@ -20,7 +22,7 @@ from taunode.runs.state import State
 
 
 def print_plan(made: Plan, title: str) -> None:
-    """A line a run: τ's value, L, parameters."""
+    """A line a run: τ's value, L, parameters; and the data that are not there yet."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in ("run", "", "τ", "value", "L", "parameters"):
         table.add_column(name, justify="left" if name in ("run", "", "τ") else "right")
@@ -30,6 +32,11 @@ def print_plan(made: Plan, title: str) -> None:
         counts = [str(row.get("blocks", "")), f"{row['parameters']:,}"]
         table.add_row(row["run"], is_new, row.get("tau", ""), value, *counts)
     Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+    root = Path(made.runtime.data_root)
+    for node in {json.dumps(planned.config["dataset"]): None for planned in made.runs}:
+        data_set = build.data_set({"dataset": json.loads(node)})
+        if megabytes := data_set.to_download(root):
+            print(f"would download {data_set.name}, {megabytes} MB, into {root}")
 
 
 def _rows(plan: Plan) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from taunode.errors import plain
 from taunode.runs.directory import RunDirectory, SweepDirectory
 from taunode.runs.files import Unreadable, read_bytes
 from taunode.runs.record import Record
-from taunode.runs.state import BROKEN, RESULTS, Observation, State
+from taunode.runs.state import BROKEN, RESULTS, Observation, State, may_start
 
 COLOURS = {
     State.QUEUED: "blue",
@@ -50,6 +50,7 @@ class Status:
     attempts: int = 0
     note: str = ""
     seconds_left: float | None = None
+    free: bool = False  # whoever comes may go on with it
 
     @property
     def objective(self) -> float:
@@ -108,7 +109,7 @@ def status_of(run: RunDirectory, record: Record, seen: Observation, state: State
     attempt: Mapping[str, Any] = seen.attempt or {}
     summary = (seen.done or {}).get("summary", {})
     epoch, error = summary.get("epochs", 0), summary.get("final_test_error")
-    if seen.done is None:
+    if seen.done is None and seen.attempts:
         epoch, error = _last_epoch(run, seen.attempts)
     note, left, epochs = "", None, record.facts.get("epochs_planned")
     if state in (State.RUNNING, State.STALLED):
@@ -124,7 +125,8 @@ def status_of(run: RunDirectory, record: Record, seen: Observation, state: State
             note += f"; more was refused: {refused}"
         elif state is State.PLANNED and not seen.attempts and (error_file := slurm.died_early(run.path.name)):
             note = f"its task ended before it began; see {error_file}"
-    return Status(run.path.name, state, epoch, epochs, error, seen.attempts, note, left)
+    free = may_start(state, seen.attempt)
+    return Status(run.path.name, state, epoch, epochs, error, seen.attempts, note, left, free)
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Watch: the runs of a command while they are executed, as a live table, or as a line a change where it is piped."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,46 +22,54 @@ ENDED = RESULTS | BROKEN | {None}
 
 
 class Watch:
-    """Follows the runs of a command; looks only at what can still change."""
+    """Follows the runs of a command; looks only at what can still change.
 
-    def __init__(self, root: Path, runs: list[RunDirectory]) -> None:
+    Args:
+        seen: how the runs stood a moment ago, where somebody has looked.
+
+    Attributes:
+        seen: how they stood at the last look.
+    """
+
+    def __init__(self, root: Path, runs: list[RunDirectory], seen: list[Status] | None = None) -> None:
         self.root, self.interrupted, self.unknown = root, False, False
         self._sweep = sweep_of(root)
         self._runs = {run.path.name: run for run in runs}
-        slurm = InSlurm.of(self._sweep)
-        self._seen = {name: status(run, slurm) for name, run in self._runs.items()}
-        self._ended = sum(seen.state in ENDED for seen in self._seen.values())
+        if seen is None:
+            slurm = InSlurm.of(self._sweep)
+            seen = [status(run, slurm) for run in runs]
+        self.seen = {run.path.name: one for run, one in zip(runs, seen, strict=True)}
+        self._ended = sum(seen.state in ENDED for seen in self.seen.values())
         self._began, self._share = time.monotonic(), self._shares()
-        self._due = 0.0
+        self._due = time.monotonic() + 1.0
+        self._changed: list[Status] = []
 
     def is_due(self) -> bool:
         """Whether it is time to look again: once a second, and less often where a look takes long."""
         return time.monotonic() >= self._due
 
-    def look(self) -> list[Status]:
-        """The runs whose state has changed since the last look."""
+    def look(self) -> None:
+        """See how the runs stand now."""
         began = time.monotonic()
-        changed = []
         slurm = InSlurm.of(self._sweep)
-        for name, old in self._seen.items():
+        for name, old in self.seen.items():
             if old.state not in RESULTS:
                 new = status(self._runs[name], slurm)
                 if new.state is not old.state:
-                    changed.append(new)
-                self._seen[name] = new
+                    self._changed.append(new)
+                self.seen[name] = new
         ended = time.monotonic()
         self._due = ended + max(1.0, 20 * (ended - began))
-        return changed
 
     def _shares(self) -> float:
-        return sum(seen.share for seen in self._seen.values())
+        return sum(seen.share for seen in self.seen.values())
 
     def pace(self) -> tuple[float, float] | None:
         """Runs an hour, and the seconds left, by what has been done since this began; None while that is too little."""
         done, seconds = self._shares() - self._share, time.monotonic() - self._began
         if seconds < 2 or done < 0.01:
             return None
-        left = sum(1 - seen.share for seen in self._seen.values() if not seen.has_failed)
+        left = sum(1 - seen.share for seen in self.seen.values() if not seen.has_failed)
         return done / seconds * 3600, left * seconds / done
 
     def _told_pace(self) -> str:
@@ -73,11 +82,11 @@ class Watch:
     def table(self, width: int) -> Group:
         """Counts, the bar of all runs, those at work, and those that failed."""
         self.look()
-        seen = list(self._seen.values())
+        seen = list(self.seen.values())
         at_work = [one for one in seen if one.state in (State.RUNNING, State.STALLED)]
         failed = [one for one in seen if one.has_failed]
         shown = [*failed[-(SHOWN // 2) :], *at_work][:SHOWN]
-        title = Text(f"{plain(str(self.root))}: ", style="italic") + counts(one.state for one in seen)
+        title = Text(f"{plain(os.path.relpath(self.root))}: ", style="italic") + counts(one.state for one in seen)
         title.truncate(width, overflow="ellipsis")
         ended = sum(one.state in RESULTS for one in seen)
         bar = Table.grid(padding=(0, 1))
@@ -89,14 +98,16 @@ class Watch:
         return Group(title, bar, table(shown, width)) if shown else Group(title, bar)
 
     def print_changes(self) -> None:
-        """A line for every run that ended since the last look, where no table can be drawn."""
-        for new in self.look():
+        """A line for every run that has ended since these lines were printed, where no table can be drawn."""
+        self.look()
+        changed, self._changed = self._changed, []
+        for new in changed:
             if new.state in ENDED:
-                self._ended = min(self._ended + 1, len(self._seen))  # a run that is tried again ends twice
+                self._ended = min(self._ended + 1, len(self.seen))  # a run that is tried again ends twice
                 error = "" if new.test_error is None else f", test error {new.test_error:.2f} %"
                 note = f" ({new.note})" if new.note else ""
                 pace = f"; {told}" if (told := self._told_pace()) else ""
-                print(plain(f"[{self._ended}/{len(self._seen)}] {new.name}: {new.word}{note}{error}{pace}"), flush=True)
+                print(plain(f"[{self._ended}/{len(self.seen)}] {new.name}: {new.word}{note}{error}{pace}"), flush=True)
 
     def is_at_work(self) -> bool:
         """Whether somebody executes one of the runs now."""
@@ -105,11 +116,11 @@ class Watch:
 
     def states(self) -> set[State | None]:
         """The states at the last look."""
-        return {seen.state for seen in self._seen.values()}
+        return {seen.state for seen in self.seen.values()}
 
     def outcome(self) -> Outcome:
         self.look()
-        return Outcome(self.root, list(self._seen.values()), self.interrupted, self.unknown)
+        return Outcome(self.root, list(self.seen.values()), self.interrupted, self.unknown)
 
 
 class Display:

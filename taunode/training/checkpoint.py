@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from taunode.training.metrics import Means
+from taunode.training.optimizer import Updates
 
 
 class Loader(Protocol):
@@ -44,7 +45,7 @@ class Training:
     """
 
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: Updates
     loader: Loader
     means: Means
     epoch: int = 0

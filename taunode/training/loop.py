@@ -1,6 +1,6 @@
 """The training loop: schedule, forward, check, backward, step, evaluate, record, checkpoint.
 
-SGD on the mean cross-entropy of a batch, as in Zhang et al., arXiv 1903.07120, and Barboni et al., arXiv 2112.05531.
+The loss is the mean cross-entropy of a batch: Zhang et al., arXiv 1903.07120; Barboni et al., arXiv 2112.05531.
 """
 
 import math
@@ -15,6 +15,8 @@ from taunode.models.network import Network
 from taunode.models.solver import StepUnderflow
 from taunode.training.checkpoint import Files, Loader, Training
 from taunode.training.metrics import Means, evaluate, sample_losses
+from taunode.training.optimizer import Optimizer
+from taunode.training.parametrization import Parametrization
 from taunode.training.progress import Report
 from taunode.training.schedule import Schedule
 from taunode.training.stopwatch import Stopwatch
@@ -50,12 +52,14 @@ def fit(
     loader: Loader,
     tests: Mapping[str, Iterable[tuple[Tensor, Tensor]]],
     schedule: Schedule,
+    optimizer: Optimizer,
     precision: Precision,
     conditions: Conditions,
     files: Files,
     report: Report,
     checkpoint: dict[str, Any] | None = None,
     top5: bool = False,
+    rule: Parametrization | None = None,
 ) -> dict[str, Any]:
     """Train a network from the start, or from a checkpoint, to the end of its schedule.
 
@@ -65,6 +69,7 @@ def fit(
             which then chooses the best epoch.
         precision: `bf16` runs the forward pass under autocast, weights stay float32; `fp64` makes all of it float64.
         top5: also report the error of the five best answers.
+        rule: what each parameter's learning rate is multiplied by; nothing, if none.
 
     Returns:
         The summary; with `diverged_epoch` and `diverged_step` where the loss became NaN or infinite.
@@ -77,9 +82,8 @@ def fit(
         model = model.double()
     if conditions.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    groups = [{**group, "lr": schedule.lr} for group in model.parameter_groups()]
-    optimizer = torch.optim.SGD(groups, momentum=schedule.momentum, weight_decay=schedule.weight_decay)
-    state = Training(model, optimizer, loader, Means(device, top5))
+    updates = optimizer.updates(model, rule)
+    state = Training(model, updates, loader, Means(device, top5))
     if checkpoint is not None:
         state.restore(checkpoint)
     network: nn.Module = torch.compile(model) if conditions.compile else model  # type: ignore[assignment]  # a module
@@ -89,6 +93,10 @@ def fit(
     chosen_by = "validation_error" if "validation" in tests else "test_error"
     watch = Stopwatch(state)
     files.tables(state.metrics, state.timings)
+
+    def rate(step: int) -> float:
+        """The learning rate of a step of the present epoch."""
+        return schedule.rate(state.epoch + step / len(loader), state.epoch + (step + 1) / len(loader))
 
     def save() -> None:
         watch.lap()
@@ -107,9 +115,6 @@ def fit(
         while state.epoch < schedule.epochs:
             model.train()
             for inputs, labels in loader:  # the rest of the epoch under way, if it was cut
-                rate = schedule.rate(state.epoch, (state.step + 1) / len(loader))
-                for group in optimizer.param_groups:
-                    group["lr"] = rate * group["lr_factor"]
                 with autocast:
                     logits = replica(inputs.to(dtype))
                 losses = sample_losses(logits, labels)
@@ -118,9 +123,9 @@ def fit(
                 if not math.isfinite(total):  # before the step: the parameters kept are the last finite ones
                     watch.lap()
                     return finish(state, files, diverged=True)
-                optimizer.zero_grad()
+                updates.zero_grad()
                 (losses.sum() * (team.share.world / samples)).backward()  # the team's mean of these: the batch's mean
-                optimizer.step()
+                updates.step(rate(state.step))
                 state.means.add(sums)
                 state.step += 1
                 watch.images += round(samples)
@@ -128,7 +133,7 @@ def fit(
                 pause(conditions.checkpoint_seconds)
 
             images_per_second = watch.rate()
-            row: dict[str, Any] = {"epoch": state.epoch + 1, "lr": float(f"{schedule.rate(state.epoch, 1.0):.12g}")}
+            row: dict[str, Any] = {"epoch": state.epoch + 1, "lr": float(f"{rate(len(loader) - 1):.12g}")}
             row |= {f"train_{name}": value for name, value in state.means.read().items()}
             model.eval()
             for name, batches in tests.items():

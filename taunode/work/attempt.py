@@ -132,7 +132,7 @@ def train(
     device = choose_device(runtime.device, None if member is None else member.local_rank)
     torch.set_num_threads(runtime.threads or processors())
     torch.manual_seed(config["seed"])
-    schedule = build.schedule(config)
+    schedule, optimizer = build.schedule(config), build.optimizer(config)
     if isinstance(schedule, Initialisation):
         files.begin()
         network = build.network(config).to(device)
@@ -140,6 +140,7 @@ def train(
         seed = order_seed(config["seed"])
         summary = measure_run(network, schedule, config["dataset"], seed, config["precision"], device, files)
         return summary | {"device": device_name(device)}
+    assert optimizer is not None  # the schedule trains
     data_set = build.data_set(config)
     splits = data_set.load(Path(runtime.data_root), Path(runtime.cache_dir))
     with joined(member, device) as team:
@@ -172,12 +173,14 @@ def train(
                 loader,
                 tests,
                 schedule,
+                optimizer,
                 config["precision"],
                 conditions,
                 files,
                 report,
                 checkpoint,
                 top5=data_set.top5,
+                rule=build.parametrization(config),
             )
         finally:
             report.close()

@@ -4,12 +4,15 @@ import contextlib
 import signal
 import sys
 import threading
+import time
 
 from taunode.runs.claim import Claim
 from taunode.runs.files import open_log
 from taunode.runs.state import State
 from taunode.work.assignment import Assignment
 from taunode.work.worker import close, runtime_of, take_run
+
+CANCELLED = "cancelled"
 
 
 def run_in_process(assignment: Assignment, also: frozenset[State]) -> State | None:
@@ -28,8 +31,7 @@ def run_in_process(assignment: Assignment, also: frozenset[State]) -> State | No
     if claim is None:
         return None
     runtime = runtime_of(claim)
-    ended = threading.Event()
-    heartbeat = threading.Thread(target=_beat, args=(claim, ended), daemon=True)
+    heartbeat = _Heartbeat(claim)
     heartbeat.start()
     interrupts: list[int] = []
     main = threading.current_thread() is threading.main_thread()
@@ -41,21 +43,50 @@ def run_in_process(assignment: Assignment, also: frozenset[State]) -> State | No
             torch.random.fork_rng(devices=[]),
         ):
             files = AttemptFiles(claim)
-            told = execute(claim.run, claim.attempt, files, runtime, lambda: bool(interrupts), log, sys.stderr)
+
+            def stop() -> bool:
+                return bool(interrupts) or heartbeat.stopped()
+
+            told = execute(claim.run, claim.attempt, files, runtime, stop, log, sys.stderr)
     finally:
-        ended.set()
+        heartbeat.ended.set()
         torch.set_num_threads(threads)
         if main:
             signal.signal(signal.SIGINT, before)
     if told["state"] is None:
         return None
-    if interrupts and told["state"] == State.PLANNED:
+    if told["state"] == State.PLANNED and interrupts:
         claim.end(State.PLANNED, "interrupted")
         raise KeyboardInterrupt
+    if told["state"] == State.PLANNED:
+        told |= {"state": State.CANCELLED if heartbeat.reason == CANCELLED else State.PLANNED, "end": heartbeat.reason}
     return close(claim, told)
 
 
-def _beat(claim: Claim, ended: threading.Event) -> None:
-    while not ended.wait(claim.about["lease"] / 6):
-        with contextlib.suppress(OSError):  # a file server that is away for a moment
-            claim.beat()
+class _Heartbeat(threading.Thread):
+    """Beats a claim, and says when the run must stop: as a worker does for its child.
+
+    Attributes:
+        ended: set by the run when it has ended.
+        reason: why it must stop.
+    """
+
+    def __init__(self, claim: Claim) -> None:
+        super().__init__(daemon=True)
+        self.ended, self.reason = threading.Event(), ""
+        self._claim, self._beaten = claim, time.monotonic()
+
+    def run(self) -> None:
+        lease = self._claim.about["lease"]
+        while not self.ended.wait(min(lease / 6, 5.0)):
+            with contextlib.suppress(OSError):  # a file server that is away for a moment
+                if self._claim.cancelled():
+                    self.reason = CANCELLED
+                if time.monotonic() - self._beaten <= lease / 2:
+                    self._claim.beat()
+                    self._beaten = time.monotonic()
+
+    def stopped(self) -> bool:
+        if time.monotonic() - self._beaten > self._claim.about["lease"] / 2:
+            self.reason = "its process could not say for half the lease that it lives"
+        return bool(self.reason)

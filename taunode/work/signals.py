@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import types
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
@@ -25,8 +26,20 @@ class Signals:
     child: int | None = None
 
     def install(self) -> None:
+        """Hear them for as long as this process lives."""
         for number in stopping():
             signal.signal(number, self._hear)
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Hear them for a while: whoever goes on in this process hears them as before."""
+        before = {number: signal.getsignal(number) for number in stopping()}
+        self.install()
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _hear(self, number: int, frame: types.FrameType | None) -> None:
         self.received.append(signal.Signals(number))

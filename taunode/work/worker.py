@@ -59,8 +59,21 @@ def work(
     import taunode.work.attempt  # noqa: F401 -- torch, once: every child is a fork of this process
 
     signals = signals or Signals()
-    signals.install()
-    allowance = allowance or Allowance()
+    with signals.installed():
+        _take_all(assignments, also, terminal, signals, channel, allowance or Allowance(), slots)
+    return signals
+
+
+def _take_all(
+    assignments: Sequence[Assignment],
+    also: frozenset[State],
+    terminal: TextIO | None,
+    signals: Signals,
+    channel: Channel | None,
+    allowance: Allowance,
+    slots: Slots | None,
+) -> None:
+    """Walk over the assignments until none of them can be started."""
     complaints = Complaints()
     started = True
     while started and not signals.received:  # again: a run killed by a signal is planned once more
@@ -84,7 +97,6 @@ def work(
             finally:
                 if slots is not None:
                     slots.give_back()
-    return signals
 
 
 def _has_room(slots: Slots, assignment: Assignment, also: frozenset[State], signals: Signals) -> bool:
@@ -129,6 +141,7 @@ def take_run(assignment: Assignment, also: frozenset[State], processes: int = 1)
         "code": digest(),
         "processes": processes,
         "runtime": runtime,
+        **({"asked": sorted(also)} if also else {}),
     }
     return take(assignment.run, about, assignment.runtime.lease_seconds, also, assignment.newest)
 

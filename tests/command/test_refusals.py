@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from taunode.command.sweep import NAME
 from taunode.models.embedding import Embedding
+from taunode.runs.record import FORMAT
 
 # What is typed, and what the line must say: the key, the value that was given, the valid ones.
 ANYWHERE = [
@@ -276,7 +277,7 @@ def test_what_a_newer_taunode_wrote_is_listed_and_never_executed(command, code, 
         main()
     err = capfd.readouterr().err
     assert ended.value.code == code, err
-    assert err.count("run.json: was written by a newer taunode (format 999; this one reads 1)") == 2
+    assert err.count(f"run.json: was written by a newer taunode (format 999; this one reads {FORMAT})") == 2
     assert tree(here) == before
 
 

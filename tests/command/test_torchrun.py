@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 from cli import TINY, record, records, start, taunode
-from hydra.types import RunMode
 
 from taunode.command.execution import check_team
+from taunode.command.line import Line
 from taunode.command.plugins import register
-from taunode.command.taunode import compose_command
 from taunode.data.share import Share
 from taunode.errors import BadInput
 from taunode.plan.command_line import plan_multirun
@@ -117,7 +116,7 @@ def test_the_reasons_for_a_refusal(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     register()
-    composer = compose_command([*overrides, "hydra.sweep.dir=sweep"], None, RunMode.MULTIRUN)
+    composer = Line.of([*overrides, "hydra.sweep.dir=sweep"], multirun=True).composer()
     member = Member(Share(0, 2), 0, 2, "localhost", 0, hosts=False, session="")
     with pytest.raises(BadInput, match=complaint):
         check_team(plan_multirun(composer, composer.typed), member)

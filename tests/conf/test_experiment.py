@@ -6,11 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from hydra.types import RunMode
 from PIL import Image
 
+from taunode.command.line import Line
 from taunode.command.plugins import register
-from taunode.command.taunode import compose_command
 from taunode.plan.command_line import plan_multirun
 from taunode.plan.plan import Plan
 
@@ -44,7 +43,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def plan(*overrides: str) -> Plan:
     register()
-    composer = compose_command(overrides, None, RunMode.MULTIRUN)
+    composer = Line.of(overrides, multirun=True).composer()
     return plan_multirun(composer, composer.typed)
 
 

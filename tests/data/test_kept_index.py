@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from taunode.data import kept_index as module
+from taunode.data.files import reading
 from taunode.data.folder import Index, read_index
 from taunode.data.kept_index import kept_index
 from taunode.errors import BadInput
@@ -83,6 +84,26 @@ def test_change_of_a_folder_is_noticed(
     after = kept_index(folder, tmp_path / "cache")
     assert after.digest != before.digest
     assert same(after, read_index(folder))
+    assert len(built) == 2
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_an_overwritten_image_is_noticed_when_runs_are_planned_or_it_is_read(
+    tmp_path: Path, write_folder: Callable, tree: Callable, built: list[Path], length: int
+) -> None:
+    folder = write_folder(tmp_path / "train", tree() | {"dog/1.png": b"x"})
+    before = kept_index(folder, tmp_path / "cache")
+    (folder / "dog/1.png").write_bytes(b"y" * length)
+    os.utime(folder / "dog/1.png", ns=(0, 10**9))
+    assert same(kept_index(folder, tmp_path / "cache"), before)  # nobody has looked at the files
+    number = before.files.names.tolist().index(b"dog/1.png")
+    with reading(folder) as read, pytest.raises(BadInput, match=r"dog/1\.png has been overwritten"):
+        read(before.files.file(number))
+    after = kept_index(folder, tmp_path / "cache", thorough=True)
+    assert same(after, read_index(folder))
+    assert (after.digest != before.digest) == (length == 2)  # an index is of names and lengths
+    with reading(folder) as read:
+        assert read(after.files.file(number)) == b"y" * length
     assert len(built) == 2
 
 

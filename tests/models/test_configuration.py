@@ -53,13 +53,25 @@ def test_the_papers_tau_for_imagenet():
     ("name", "values"),
     [
         ("imagenet", (200, 256, 0.1, [60, 120], 0.1, 0.9, 1e-4)),
+        ("cifar", (200, 128, 0.1, [100, 150], 0.1, 0.9, 1e-4)),
         ("cifar_flow", (300, 256, 3e-3, [260], 0.1, 0.0, 0.0)),
     ],
 )
 def test_a_named_schedule_is_the_papers(name, values):
-    keys = ("epochs", "batch_size", "lr", "milestones", "factor", "momentum", "weight_decay")
-    expected = dict(zip(keys, values, strict=True)) | {"warmup_epochs": 0}
-    assert composed(f"+schedule={name}") == {"schedule": {"_target_": "taunode.training.schedule.Steps"} | expected}
+    keys = ("epochs", "batch_size", "lr", "milestones", "factor", "warmup_epochs")
+    *expected, momentum, weight_decay = values
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", overrides=[f"schedule={name}"])
+    target = {"_target_": "taunode.training.schedule.Steps"}
+    assert config.schedule == target | dict(zip(keys, [*expected, 0], strict=True))
+    assert config.optimizer == {
+        "_target_": "taunode.training.optimizer.Sgd",
+        "momentum": momentum,
+        "nesterov": False,
+        "weight_decay": weight_decay,
+        "decay": "all",
+        "clip_norm": None,
+    }
 
 
 @pytest.mark.parametrize(

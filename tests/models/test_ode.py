@@ -238,9 +238,11 @@ def test_what_does_not_fit_is_refused(overrides, message):
 
 
 def test_the_protocols_of_the_logs_and_of_the_readme():
-    keys = {"batch_size": 256, "lr": 0.5, "momentum": 0.0, "weight_decay": 0.0, "warmup_epochs": 0}
+    keys = {"batch_size": 256, "lr": 0.5, "warmup_epochs": 0}
     for name, own in (
         ("mnist_flow", {"epochs": 40, "milestones": [35], "factor": 0.2}),
         ("mnist_flow_readme", {"epochs": 30, "milestones": [25], "factor": 0.1}),
     ):
-        assert composed(f"schedule={name}")["schedule"].items() >= (keys | own).items()
+        config = composed(f"schedule={name}")
+        assert config["schedule"].items() >= (keys | own).items()
+        assert config["optimizer"].items() >= {"momentum": 0.0, "weight_decay": 0.0}.items()

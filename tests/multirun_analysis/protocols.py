@@ -33,7 +33,7 @@ def cells(experiment: str) -> list[dict[str, Any]]:
     register()
     composer = Composer.for_command([f"experiment={experiment}"], None, RunMode.MULTIRUN)
     options = options_of(composer)
-    jobs, _ = grid(composer, options.params, composer.typed)
+    jobs = grid(composer, options.params, composer.typed).jobs()
     condition = Where(options.where) if options.where else lambda keys: True
     found: list[dict[str, Any]] = []
     for job in jobs:

@@ -158,7 +158,7 @@ SHAPES: dict[str, Callable[[Path], Any]] = {
         path,
         product(
             schedule__lr=(0.01, 0.1),
-            schedule__momentum=(0.0, 0.9),
+            optimizer__momentum=(0.0, 0.9),
             schedule__batch_size=(32, 64, 128),
             arch__norm=("batch", "none"),
             dataset__flip=(True, False),

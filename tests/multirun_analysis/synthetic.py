@@ -76,9 +76,15 @@ def configuration(
             "lr": 0.1,
             "milestones": [epochs // 2, epochs * 3 // 4],
             "factor": 0.1,
-            "momentum": 0.9,
-            "weight_decay": 1e-4,
             "warmup_epochs": 0,
+        },
+        "optimizer": {
+            "_target_": "taunode.training.optimizer.Sgd",
+            "momentum": 0.9,
+            "nesterov": False,
+            "weight_decay": 1e-4,
+            "decay": "all",
+            "clip_norm": None,
         },
         "seed": seed,
         "precision": "fp32",
@@ -91,7 +97,7 @@ def protocol_of(number: Number, seed: int) -> dict[str, Any]:
     for key, value in protocol(number).items():
         group, _, name = key.partition(".")
         if name:
-            config[group] = (config[group] or {}) | {name: value}
+            config[group] = (config.get(group) or {}) | {name: value}
         else:
             config[key] = value
     return config | {"seed": seed}

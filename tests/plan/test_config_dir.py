@@ -1,5 +1,6 @@
 """A user's own options: DIR/schedule/mine.yaml is schedule=mine, wherever overrides are taken."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -51,15 +52,16 @@ def test_a_sweep_with_an_experiment_of_ones_own(mine, tmp_path):
     ended: subprocess.CompletedProcess[str] = taunode(
         "-m", "--config-dir", "options", "experiment=grid", *TINY, cwd=tmp_path
     )
-    assert "sweeps/grid: 2 done" in ended.stdout
-    found = records(tmp_path / "sweeps" / "grid")
+    assert "2 done" in ended.stdout
+    (made,) = (tmp_path / "sweeps").glob("grid,*")  # with what else was typed
+    found = records(made)
     assert [name[:6] for name in found] == ["seed=4", "seed=5"]
     assert {record["facts"]["tau"] for record in found.values()} == {"L^-1/2"}
 
 
 def test_compose(mine):
     config = package.compose(["schedule=mine", "schedule.epochs=1"], config_dir=mine)
-    assert (config.schedule.lr, config.schedule.epochs, config.schedule.momentum) == (0.05, 1, 0.9)
+    assert (config.schedule.lr, config.schedule.epochs, config.schedule.batch_size) == (0.05, 1, 128)
     assert package.compose(["experiment=grid"], config_dir=str(mine)).tau.exponent == 0.5
     with pytest.raises(BadInput, match=r"'mine' of schedule; valid: .*cifar"):
         package.compose(["schedule=mine"])
@@ -78,6 +80,13 @@ def test_mistakes_in_it_are_one_line(mine, tmp_path, capfd):
     assert "schedule.epoch" in refusal(["--config-dir", "options", "schedule=mine"], capfd)
     (mine / "schedule" / "mine.yaml").write_text("epochs: [3\n")
     assert "mine.yaml" in refusal(["--config-dir", "options", "schedule=mine"], capfd)
+    (mine / "schedule" / "mine.yaml").write_bytes(b"epochs: 3 # \xff\n")
+    assert "mine.yaml: cannot be read" in refusal(["--config-dir", "options", "schedule=mine"], capfd)
+    (mine / "hydra" / "launcher").mkdir(parents=True)
+    (mine / "hydra" / "launcher" / "mine.yaml").write_text("defaults: [slurm, _self_]\ntime: 12:00:00\n")
+    line = refusal(["--config-dir", "options", "hydra/launcher=mine"], capfd)
+    assert line.endswith("mine.yaml, line 2: YAML reads 12:00:00 in base 60; write '12:00:00'")
+    shutil.rmtree(mine / "hydra")
     (mine / "schedule" / "mine.yaml").write_text("_target_: subprocess.run\nargs: [ls]\n")
     assert "'subprocess.run' is not allowed" in refusal(["--config-dir", "options", "schedule=mine"], capfd)
     (mine / "schedule" / "mine.yaml").write_text(MINE)

@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from safetensors.torch import save_file
+import torch
+from safetensors.torch import load_file, save_file
 
 from taunode.api import build_model, compose
 from taunode.errors import BadInput
@@ -52,6 +53,20 @@ def test_without_a_seed_of_its_own_every_run_has_another_pair() -> None:
     own, other, explicit = pair("embedding.seed=null", "seed=3"), pair("embedding.seed=null"), pair("embedding.seed=3")
     assert all(own[name].equal(explicit[name]) for name in own)
     assert not own["input.0.weight"].equal(other["input.0.weight"])
+
+
+def test_a_model_is_what_the_run_starts_from(tmp_path: Path) -> None:
+    """With a pair that was given, or that is trained here as a run would train it."""
+    given = write_pair(tmp_path / "a.safetensors")
+    model = build_model(compose(["arch=rkhs_node", "arch.channels=4", f"embedding.weights={given}"]))
+    assert all(torch.equal(model.embedding.state_dict()[name], value) for name, value in load_file(given).items())
+
+    trained = ["arch=rkhs_node", "arch.channels=4", "arch.layers=1", "embedding.passes=1", "dataset=digits"]
+    config = compose([*trained, f"runtime.cache_dir={tmp_path / 'cache'}"])
+    first, again = build_model(config), build_model(config)
+    (kept,) = (tmp_path / "cache" / "embeddings").glob("*.safetensors")
+    for model in (first, again):
+        assert all(torch.equal(model.embedding.state_dict()[name], value) for name, value in load_file(kept).items())
 
 
 def test_a_network_takes_only_its_own_groups() -> None:

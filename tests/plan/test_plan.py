@@ -1,19 +1,21 @@
 """The plan: which runs a command line stands for, which of them are there, and what they are called."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from cli import TINY, plan, records, tree
-from hydra.types import RunMode
 
+from taunode.command.line import Line
 from taunode.command.plugins import register
-from taunode.command.taunode import compose_command
 from taunode.errors import BadInput
 from taunode.plan.command_line import named_sweep, plan_multirun, plan_single
 from taunode.plan.grid import grid
-from taunode.plan.plan import LONGEST, override_key, run_name, scientific_overrides
+from taunode.plan.naming import LONGEST, override_key, run_name, scientific_overrides
+from taunode.plan.write import write
 from taunode.runs.files import read_yaml
+from taunode.runs.record import FORMAT
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +51,7 @@ DIFFERENT = [
 def signature(text: str) -> str:
     register()
     base = [word for word in TINY if not (text.startswith("arch=") and word.startswith("arch"))]
-    composer = compose_command([*base, *text.split()] if "{" not in text else [*base, text], None, RunMode.RUN)
+    composer = Line.of([*base, *text.split()] if "{" not in text else [*base, text]).composer()
     (planned,) = plan_single(composer).runs
     return planned.signature
 
@@ -87,7 +89,7 @@ def test_the_command_line_replaces_lists_of_an_experiment():
 def test_planning_writes_nothing_and_writing_makes_two_files_a_run(tmp_path):
     made = plan("seed=0,1,2")
     assert tree(tmp_path) == {}
-    made.write()
+    write(made)
     assert len(made.new) == 3
     for run in made.runs:
         assert sorted(path.name for path in run.run.path.iterdir()) == ["config.yaml", "run.json"]
@@ -99,15 +101,29 @@ def test_planning_writes_nothing_and_writing_makes_two_files_a_run(tmp_path):
 
     before = tree(tmp_path)
     again = plan("seed=0,1,2")
-    again.write()
+    write(again)
     assert again.new == []
     assert tree(tmp_path) == before
     assert [run.run.path.name for run in plan("seed=range(0,5)").new] != []
     assert len(plan("seed=range(0,5)").new) == 2
 
 
+def test_what_killed_planners_left_is_removed_when_they_have_gone(tmp_path):
+    write(plan("seed=0"))
+    left = [tmp_path / "sweep" / "runs" / f".seed={seed}-01234567.0123abcd" for seed in (1, 2)]
+    left.append(tmp_path / "sweep" / "commands" / ".x.yaml.0123abcd")
+    for path in left[:2]:
+        path.mkdir()
+        (path / "config.yaml").touch()
+    left[2].touch()
+    for path in (left[0], left[2]):
+        os.utime(path, (0, 0))
+    write(plan("seed=0,1"))
+    assert [path.exists() for path in left] == [False, True, False]
+
+
 def test_what_a_record_says_before_the_run_starts(tmp_path):
-    plan("tau=inverse_sqrt", "arch.norm=none").write()
+    write(plan("tau=inverse_sqrt", "arch.norm=none"))
     (record,) = records(tmp_path / "sweep").values()
     assert record["facts"]["tau"].startswith("L^-1/2")
     assert record["facts"]["blocks"] == 3
@@ -123,9 +139,9 @@ def options(tmp_path: Path) -> Path:
     """A user's own schedule, which the sweep has been planned with, and which has changed since."""
     file = tmp_path / "mine" / "schedule" / "short.yaml"
     file.parent.mkdir(parents=True)
-    file.write_text("defaults: [cifar, _self_]\nmomentum: 0.9\n")
-    plan("schedule=short", "seed=0,1", config_dir=tmp_path / "mine").write()
-    file.write_text("defaults: [cifar, _self_]\nmomentum: 0.5\nfactor: 0.2\n")
+    file.write_text("defaults: [cifar, _self_]\nlr: 0.9\n")
+    write(plan("schedule=short", "seed=0,1", config_dir=tmp_path / "mine"))
+    file.write_text("defaults: [cifar, _self_]\nlr: 0.5\nfactor: 0.2\n")
     return tmp_path / "mine"
 
 
@@ -133,7 +149,7 @@ def test_a_changed_default_stops_with_the_keys(options):
     with pytest.raises(BadInput) as refused:
         plan("schedule=short", "seed=0,1", config_dir=options)
     line = str(refused.value)
-    for words in ("schedule.factor (0.1 then, 0.2 now)", "schedule.momentum (0.9 then, 0.5 now)", "--adopt", "--new"):
+    for words in ("schedule.factor (0.1 then, 0.2 now)", "schedule.lr (0.9 then, 0.5 now)", "--adopt", "--new"):
         assert words in line
 
 
@@ -143,7 +159,7 @@ def test_adopt_keeps_the_old_runs_and_new_plans_others(options):
     new = plan("schedule=short", "seed=0,1", "hydra.sweeper.new=true", config_dir=options)
     assert [run.exists for run in new.runs] == [False, False]
     assert not {run.run.path for run in new.runs} & {run.run.path for run in adopted.runs}
-    new.write()
+    write(new)
     # From now on the same command means the newest.
     assert [run.exists for run in plan("schedule=short", "seed=0,1", config_dir=options).runs] == [True, True]
 
@@ -183,9 +199,10 @@ def test_names_are_short():
 
 def test_the_grid_is_hydras_product_in_order():
     register()
-    composer = compose_command([], None, RunMode.MULTIRUN)
-    jobs, swept = grid(composer, {"tau": "one,inverse", "seed": "0,1"}, ["arch=glob(resnet11*)", "precision=fp32"])
-    assert swept == ["tau", "seed", "arch"]
+    composer = Line.of([], multirun=True).composer()
+    made = grid(composer, {"tau": "one,inverse", "seed": "0,1"}, ["arch=glob(resnet11*)", "precision=fp32"])
+    jobs = list(made.jobs())
+    assert made.swept == ["tau", "seed", "arch"]
     assert jobs[0] == ["tau=one", "seed=0", "arch=resnet110", "precision=fp32"]
     assert jobs[1] == ["tau=one", "seed=0", "arch=resnet110_nobn", "precision=fp32"]
     assert len(jobs) == 8
@@ -193,15 +210,15 @@ def test_the_grid_is_hydras_product_in_order():
 
 def test_a_run_directory_with_other_keys_says_which(tmp_path):
     register()
-    one = compose_command([*TINY, "hydra.run.dir=here"], None, RunMode.RUN)
-    plan_single(one).write()
+    one = Line.of([*TINY, "hydra.run.dir=here"]).composer()
+    write(plan_single(one))
     (planned,) = plan_single(one).runs
     assert planned.exists
-    other = compose_command([*TINY, "hydra.run.dir=here", "tau=inverse", "seed=3"], None, RunMode.RUN)
+    other = Line.of([*TINY, "hydra.run.dir=here", "tau=inverse", "seed=3"]).composer()
     with pytest.raises(BadInput, match=r"seed \(0 there, 3 here\), tau.exponent \(0(\.0)? there, 1(\.0)? here\)"):
         plan_single(other)
     record = tmp_path / "here" / "run.json"
-    record.write_text(json.dumps({**json.loads(record.read_text()), "format": 2}))
+    record.write_text(json.dumps({**json.loads(record.read_text()), "format": FORMAT + 1}))
     with pytest.raises(BadInput, match="newer taunode"):
         plan_single(one)
 
@@ -216,7 +233,7 @@ def test_a_run_directory_with_other_keys_says_which(tmp_path):
 )
 def test_without_a_name_a_sweep_is_named_after_what_is_swept(typed, name, tmp_path):
     register()
-    composer = compose_command(typed.split(), None, RunMode.MULTIRUN)
+    composer = Line.of(typed.split(), multirun=True).composer()
     root = tmp_path / ("." if "/" in name else "sweeps") / name
     assert plan_multirun(composer, composer.typed).root == root
     assert named_sweep(composer) == str(root)  # for the grids of Hydra's own sweepers

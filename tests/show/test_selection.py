@@ -9,6 +9,7 @@ from cli import plan
 from taunode.cluster.submission import InSlurm
 from taunode.command.sweep import NAME, main
 from taunode.errors import BadInput
+from taunode.plan.write import write
 from taunode.runs.claim import take
 from taunode.runs.directory import RunDirectory
 from taunode.runs.state import State
@@ -21,7 +22,7 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Four runs; the first has failed, the second is done."""
     monkeypatch.chdir(tmp_path)
     made = plan("seed=0,1", "tau=one,inverse_sqrt")
-    made.write()
+    write(made)
     first, second = made.runs[0].run, made.runs[1].run
     take(first, {"code": "aaa"}, lease=60.0).end(State.FAILED, "exit 3")
     take(second, {"code": "bbb"}, lease=60.0).end(State.DONE, "finished", summary={"epochs": 1})
@@ -109,7 +110,7 @@ def test_status_warns_when_attempts_ran_different_code(sweep, capfd, monkeypatch
         (["resume", "sweep", "seed=3"], ["seed=3", "runtime.KEY=VALUE", "hydra.launcher.KEY=VALUE"]),
         (["resume", "sweep", "--only", "preempted"], ["no run is preempted", "2 planned"]),
         (["resume", "sweep", "--here", "hydra.launcher.time=5"], ["hydra.launcher", "goes on here"]),
-        (["resume", "sweep", "hydra.launcher.tiem=5"], ["hydra.launcher.tiem", "nearest: time"]),
+        (["resume", "sweep", "hydra.launcher.tiem=5"], ["hydra.launcher.tiem", "nearest: hydra.launcher.time"]),
         (["worker", "sweep", "hydra.launcher.time=5"], ["hydra.launcher", "a worker works here"]),
         (["logs", "sweep"], ["sweep is not a run directory"]),
         (["why", "sweep", "sweep"], ["sweep is not a run directory"]),

@@ -35,7 +35,7 @@ NAN = ("schedule.epochs=5", "schedule.milestones=[2]", "schedule.factor=1e30", "
 
 def test_each_way_to_end_has_its_state_and_the_neighbours_are_done(cluster):
     seeds = ",".join(EXPECTED)
-    options = (SHORT, "hydra.launcher.signal_seconds=20", "hydra.sweep.dir=ends")
+    options = (SHORT, "hydra.launcher.signal_seconds=20", "hydra.launcher.memory_cap=400M", "hydra.sweep.dir=ends")
     cluster.taunode("-m", *TINY, f"seed={seeds}", *options, TAUNODE_TEST_TRAINING="faults")
     cluster.taunode("-m", *TINY, *NAN, "hydra.sweep.dir=ends")
     cluster.wait(lambda: cluster.run("ends", 11).checkpoints())

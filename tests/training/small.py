@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from taunode.models.network import Network
 from taunode.training.loop import Conditions, fit
+from taunode.training.optimizer import Optimizer, Sgd
+from taunode.training.parametrization import Parametrization
 from taunode.training.progress import reports
-from taunode.training.schedule import Steps
+from taunode.training.schedule import Schedule, Steps
 
 
 class Perceptron(Network):
@@ -96,13 +98,22 @@ def steps(**changes: Any) -> Steps:
         "epochs": 4,
         "batch_size": 8,
         "lr": 0.2,
-        "momentum": 0.9,
-        "weight_decay": 1e-3,
         "milestones": [2],
         "factor": 0.1,
         "warmup_epochs": 1.5,
     }
     return Steps(**(settings | changes))
+
+
+def sgd(**changes: Any) -> Sgd:
+    settings: dict[str, Any] = {
+        "momentum": 0.9,
+        "nesterov": False,
+        "weight_decay": 1e-3,
+        "decay": "all",
+        "clip_norm": None,
+    }
+    return Sgd(**(settings | changes))
 
 
 def stop_after(count: int) -> Callable[[], bool]:
@@ -115,9 +126,11 @@ def train(
     model: Network,
     loader: Any,
     tests: dict[str, Any],
-    schedule: Steps,
+    schedule: Schedule,
     files: Memory,
     *,
+    optimizer: Optimizer | None = None,
+    rule: Parametrization | None = None,
     stop: Callable[[], bool] = lambda: False,
     checkpoint_seconds: float = 1e9,
     precision: Any = "fp32",
@@ -125,4 +138,6 @@ def train(
 ) -> dict[str, Any]:
     conditions = Conditions(torch.device("cpu"), stop, checkpoint_seconds, compile=False, channels_last=False)
     report = reports(io.StringIO(), None, schedule.epochs, "a run")
-    return fit(model, loader, tests, schedule, precision, conditions, files, report, checkpoint)
+    return fit(
+        model, loader, tests, schedule, optimizer or sgd(), precision, conditions, files, report, checkpoint, rule=rule
+    )

@@ -10,20 +10,19 @@ import torch
 
 from taunode.training.checkpoint import Training, furthest
 from taunode.training.metrics import Means
-from training.small import Batches, Perceptron, samples
+from training.small import Batches, Perceptron, samples, sgd
 
 
 def training(seed: int) -> Training:
     torch.manual_seed(seed)
     model = Perceptron()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    return Training(model, optimizer, Batches(*samples(29, seed), 8), Means(torch.device("cpu")))
+    return Training(model, sgd().updates(model), Batches(*samples(29, seed), 8), Means(torch.device("cpu")))
 
 
 def test_all_of_it_comes_back() -> None:
     one, other = training(0), training(1)
     one.model(torch.randn(4, 6)).sum().backward()
-    one.optimizer.step()
+    one.optimizer.step(0.1)
     one.end_epoch({"epoch": 1, "test_error": 5.0}, better=True)
     one.step, one.seconds, one.epoch_seconds = 3, 12.5, 2.5
     file = io.BytesIO()
@@ -37,7 +36,7 @@ def test_all_of_it_comes_back() -> None:
     for part in ("model", "best_weights"):
         first, second = (t.best_weights if part == "best_weights" else t.model.state_dict() for t in (one, other))
         assert all(torch.equal(value, second[name]) for name, value in first.items())
-    momentum = [t.optimizer.state_dict()["state"][0]["momentum_buffer"] for t in (one, other)]
+    momentum = [t.optimizer.state_dict()["parts"][0]["state"][0]["momentum_buffer"] for t in (one, other)]
     assert torch.equal(*momentum)
 
 

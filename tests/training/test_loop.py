@@ -4,12 +4,17 @@ import copy
 import functools
 import itertools
 import math
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+import taunode.conf
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from taunode import build
 from taunode.api import build_model, compose
 from taunode.data import loader
 from taunode.data.augmentation import Augmentation
@@ -18,6 +23,7 @@ from taunode.models.network import Network
 from taunode.models.solver import StepUnderflow
 from taunode.training import stopwatch
 from taunode.training.loop import Stopped
+from taunode.training.schedule import Schedule
 from training.small import Batches, Memory, Perceptron, samples, steps, stop_after, train
 
 
@@ -168,6 +174,44 @@ def test_stopped_anywhere_and_continued_it_is_the_same_bit_by_bit(norm: str, pre
             train(resnet(norm), *images(), schedule, stopped, precision=precision, checkpoint_seconds=0.0)
         torch.manual_seed(99)
         train(resnet(norm), *images(), schedule, continued, precision=precision, checkpoint=stopped.newest())
+        assert continued.metrics == whole.metrics
+        for kind, weights in whole.kept.items():
+            assert all(torch.equal(value, continued.kept[kind][name]) for name, value in weights.items())
+
+
+def options(group: str) -> list[str]:
+    return sorted(file.stem for file in (Path(taunode.conf.__path__[0]) / group).glob("*.yaml"))
+
+
+TRAINING = [f"optimizer={name}" for name in options("optimizer")]
+TRAINING += [f"schedule={name}" for name in options("schedule") if name != "initialisation"]
+TRAINING += [f"parametrization={name} optimizer=adamw" for name in options("parametrization")]
+
+
+@pytest.mark.parametrize("words", TRAINING)
+def test_so_it_is_with_every_optimizer_schedule_and_parametrization(words: str) -> None:
+    """As every option says, over two epochs; clipped, so that this has its part as well."""
+    more = ["schedule.epochs=2", "schedule.lr=0.01", "optimizer.clip_norm=0.5", "arch.depth=8", "dataset=synthetic"]
+    more += ["arch.norm=none", "tau.learn=shared"]
+    if words.startswith("schedule=warmup"):
+        more += ["schedule.decay=0.75", "schedule.warmup_epochs=0.5"]
+    config = build.complete(
+        cast(dict[str, Any], OmegaConf.to_container(compose([*words.split(), *more]), resolve=True))
+    )
+    schedule, optimizer, rule = build.schedule(config), build.optimizer(config), build.parametrization(config)
+    assert isinstance(schedule, Schedule)
+
+    def fit(files: Memory, **how: Any) -> None:
+        train(build.network(config), *images(), schedule, files, optimizer=optimizer, rule=rule, **how)
+
+    whole = Memory()
+    fit(whole)
+    for step in (1, 3, 5, 7):
+        stopped, continued = Memory(), Memory()
+        with pytest.raises(Stopped):
+            fit(stopped, stop=stop_after(step))
+        torch.manual_seed(99)
+        fit(continued, checkpoint=stopped.newest())
         assert continued.metrics == whole.metrics
         for kind, weights in whole.kept.items():
             assert all(torch.equal(value, continued.kept[kind][name]) for name, value in weights.items())

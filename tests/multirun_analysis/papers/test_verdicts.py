@@ -250,6 +250,8 @@ def test_a_key_that_the_protocol_does_not_name_is_a_difference(tmp_path):
     assert line.differing == {
         "optimizer._target_": ("mine.AdamW", None),
         "optimizer.betas": ((0.9, 0.999), None),
+        "optimizer.momentum": (None, 0),
+        "optimizer.weight_decay": (None, 0),
     }
 
 

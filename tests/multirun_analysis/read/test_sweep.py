@@ -11,6 +11,7 @@ from synthetic import INVERSE_SQRT, Outcome, configuration, write_runs, write_sw
 
 import multirun_analysis
 from multirun_analysis import load
+from taunode.cluster.submission import InSlurm
 from taunode.errors import BadInput
 from taunode.runs.directory import SweepDirectory
 from taunode.runs.files import write_json
@@ -53,6 +54,17 @@ def test_dtypes_follow_the_values_that_are_there(tmp_path):
     assert runs["tau.scale"].dtype == "float64"
     assert runs["seed"].tolist().count(2**70) == 1
     assert set(runs["schedule.milestones"]) == {(2, 3)}
+
+
+def test_what_waits_in_slurms_queue_is_queued_as_status_says(tmp_path, monkeypatch):
+    write_runs(tmp_path / "s", [configuration(seed=seed) for seed in range(2)], lambda _: Outcome("planned"))
+    first = SweepDirectory(tmp_path / "s").named()[0]
+    told = InSlurm(queued={first: frozenset()}, submissions=(object(),))  # type: ignore[arg-type]
+    monkeypatch.setattr(InSlurm, "of", lambda of_sweep: told)
+    for _ in range(2):  # the second time from the cache
+        states = load(tmp_path / "s").runs.set_index("run")["state"].to_dict()
+        assert states.pop(first) == "queued"
+        assert set(states.values()) == {"planned"}
 
 
 def test_states_are_derived_from_the_directory(tmp_path):

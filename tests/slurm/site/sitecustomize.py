@@ -60,28 +60,37 @@ def waiting(stop, run, attempt):
 
 
 def quick():
-    """A stand-in for taunode.work.attempt: writes a line of metrics, and is done."""
+    """A stand-in for taunode.work.attempt: writes what every run has, a line of metrics, and is done."""
     module = types.ModuleType("taunode.work.attempt")
 
     class AttemptFiles:
         def __init__(self, claim):
             self.claim = claim
 
-    def execute(run, attempt, files, runtime, stop, log, screen=None, member=None):
+    def train(run, attempt, files):
         import json
 
+        from taunode.runs.files import write_text
+        from taunode.work.hydra_files import write_hydra
+
+        write_hydra(run)
         seed = run.read_config()["seed"]
-        try:
-            fault(seed if os.environ.get("TAUNODE_TEST_BROKEN") else 0, attempt)
-        except MemoryError:
-            return {"state": "out_of_memory", "end": "MemoryError"}
+        fault(seed if os.environ.get("TAUNODE_TEST_BROKEN") else 0, attempt)
         time.sleep(float(os.environ.get("TAUNODE_TEST_SECONDS", "0")))
         with open(os.environ["TAUNODE_TEST_DIARY"], "a") as diary:
             array, index = os.environ.get("SLURM_ARRAY_JOB_ID", ""), os.environ.get("SLURM_ARRAY_TASK_ID", "")
             diary.write(json.dumps([run.path.name, attempt, array, index]) + "\n")
         files.claim.hold()
-        run.metrics(attempt).write_text("epoch,test_error\n1,0.5\n")
-        return {"state": "done", "end": "finished", "summary": {"epochs": 1, "final_test_error": 0.5}}
+        write_text(run.metrics(attempt), "epoch,test_error\n1,0.5\n")
+        return {"epochs": 1, "final_test_error": 0.5}
+
+    def execute(run, attempt, files, runtime, stop, log, screen=None, member=None):
+        try:
+            return {"state": "done", "end": "finished", "summary": train(run, attempt, files)}
+        except MemoryError:
+            return {"state": "out_of_memory", "end": "MemoryError"}
+        except Exception as error:
+            return {"state": "failed", "end": str(error)}
 
     module.AttemptFiles, module.execute = AttemptFiles, execute
     sys.modules["taunode.work.attempt"] = module

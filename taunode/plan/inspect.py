@@ -1,0 +1,73 @@
+"""What a network is, found out by building it on the meta device: its size, L, τ; and that it can be built.
+
+Where nothing is trained in this process that is done in another one: torch takes 500 MB, which a command that only
+plans or submits need not keep.
+"""
+
+import functools
+import json
+import multiprocessing
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, TypeVar
+
+from taunode import build
+from taunode.errors import BadInput
+
+T = TypeVar("T")
+
+
+def inspect(nodes: str) -> dict[str, Any]:
+    """The facts of a network.
+
+    Args:
+        nodes: the parts of a frozen configuration that it is built from, and the shape of the data, as JSON.
+
+    Raises:
+        BadInput: it cannot be built.
+    """
+    config = json.loads(nodes)
+    network = build.network({**config, "seed": 0}, device="meta")
+    if config["embedding"] is not None and config["embedding"]["weights"] is not None:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        from taunode.models.ode import OdeNet
+
+        assert isinstance(network, OdeNet)  # the networks that take an embedding
+        weights = config["embedding"]["weights"]
+        try:
+            network.load_embedding(load_file(weights))  # on meta: only the shapes matter
+        except SafetensorError as error:
+            raise BadInput(f"embedding.weights={weights}: not a safetensors file ({error})") from None
+    return network.facts()
+
+
+def check_training(nodes: str) -> None:
+    """Build what trains a network.
+
+    Args:
+        nodes: schedule, optimizer and parametrization of a frozen configuration, as JSON.
+
+    Raises:
+        BadInput: it cannot be built, or they do not fit together.
+    """
+    config = json.loads(nodes)
+    build.optimizer(config)
+    build.parametrization(config)
+
+
+def apart(ask: Callable[[str], T]) -> Callable[[str], T]:
+    """One of the functions above, called in another process, unless torch is here already."""
+
+    def asked(nodes: str) -> T:
+        return ask(nodes) if "torch" in sys.modules else _process().submit(ask, nodes).result()
+
+    return asked
+
+
+@functools.cache
+def _process() -> ProcessPoolExecutor:
+    """One process, for as long as this one lives."""
+    return ProcessPoolExecutor(1, multiprocessing.get_context("fork"))

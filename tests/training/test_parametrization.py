@@ -1,0 +1,227 @@
+"""Parametrizations: the papers' tables, and what they are for: features that move alike at any width and depth."""
+
+import math
+from statistics import fmean, linear_regression
+from typing import Any, get_args
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from taunode import build
+from taunode.api import compose
+from taunode.errors import BadInput
+from taunode.models.network import Network
+from taunode.training.optimizer import Optimizer
+from taunode.training.parametrization import (
+    Factors,
+    Kind,
+    MaximalUpdate,
+    Parametrization,
+    PowerLaw,
+    Role,
+    prepare,
+    roles,
+)
+from training.small import sgd
+from training.test_optimizer import adamw, muon
+
+NARROW = 32  # width 1
+MUP, DEPTH_MUP = MaximalUpdate(depthwise=False), MaximalUpdate(depthwise=True)
+
+
+class ResidualPerceptron(Network):
+    """x ↦ readout(h_L), h_l = h_{l−1} + τ·W_l ReLU(h_{l−1}): blocks of one layer with an identity skip path."""
+
+    def __init__(self, width: float, blocks: int, tau: float) -> None:
+        super().__init__()
+        channels = round(NARROW * width)
+        self.width, self.blocks, self.tau = width, blocks, tau
+        self.stem = nn.Linear(8, channels)
+        self.layers = nn.ModuleList(nn.Linear(channels, channels, bias=False) for _ in range(blocks))
+        self.head = nn.Linear(channels, 4)
+
+    def features(self, inputs: Tensor) -> Tensor:
+        features: Tensor = self.stem(inputs)
+        for layer in self.layers:
+            features = features + self.tau * layer(features.relu())
+        return features
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(inputs))
+        return logits
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.parameters()), "lr_factor": 1.0}]
+
+    def learned_tau(self) -> float | None:
+        return None
+
+
+def trained(
+    rule: Parametrization | None,
+    optimizer: Optimizer,
+    lr: float,
+    width: float = 1.0,
+    blocks: int = 3,
+    beta: float = 0.0,
+    seed: int = 0,
+    steps: int = 4,
+) -> tuple[ResidualPerceptron, float, list[float]]:
+    """Some steps on the same eight samples: the network, the RMS by which its features moved, its losses."""
+    torch.manual_seed(seed)
+    network = ResidualPerceptron(width, blocks, blocks**-beta).double()
+    if rule is not None:
+        prepare(network, rule, optimizer.kind)
+    updates = optimizer.updates(network, rule)
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(8, 8, dtype=torch.float64, generator=generator)
+    before, losses = network.features(inputs).detach(), []
+    for _ in range(steps):
+        loss = nn.functional.cross_entropy(network(inputs), torch.arange(8) % 4)
+        losses.append(loss.item())
+        updates.zero_grad()
+        loss.backward()
+        updates.step(lr)
+    return network, (network.features(inputs) - before).detach().square().mean().sqrt().item(), losses
+
+
+def slope(
+    rule: Parametrization | None, optimizer: Optimizer, lr: float, key: str, values: list[int], **how: Any
+) -> float:
+    """The power of `key`, the width or the blocks, with which the movement of features grows."""
+    moved = [
+        fmean(math.log(trained(rule, optimizer, lr, seed=seed, **{key: value}, **how)[1]) for seed in range(3))
+        for value in values
+    ]
+    return linear_regression([math.log(value) for value in values], moved).slope
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "lr", "widths", "without"),
+    [(sgd(), 0.05, [1, 2, 4, 8, 16], 0.2), (adamw(), 0.003, [1, 2, 4, 8, 16], 0.6), (muon(), 0.003, [1, 2, 4], 0.08)],
+    ids=["sgd", "adamw", "muon"],
+)
+def test_with_mup_features_move_alike_at_every_width(
+    optimizer: Optimizer, lr: float, widths: list[int], without: float
+) -> None:
+    """The coordinate check. Without it the wider ones move more, in the first step already."""
+    assert abs(slope(MUP, optimizer, lr, "width", widths)) < 0.1
+    assert abs(slope(MUP, optimizer, lr, "width", widths, steps=1)) < 0.1
+    assert slope(None, optimizer, lr, "width", widths, steps=1) > without
+
+
+@pytest.mark.parametrize(("optimizer", "lr"), [(sgd(), 0.05), (adamw(), 0.003)], ids=["sgd", "adamw"])
+def test_with_depth_mup_features_move_alike_at_every_depth(optimizer: Optimizer, lr: float) -> None:
+    """Blocks of one layer, τ = 1/√L. With Adam's rate unchanged they move by √L more, with τ = 1 they explode."""
+    depths = [4, 8, 16, 32, 64]
+    assert abs(slope(DEPTH_MUP, optimizer, lr, "blocks", depths, beta=0.5)) < 0.1
+    assert slope(DEPTH_MUP, optimizer, lr, "blocks", depths[:3], beta=0.0, steps=1) > 1
+    if optimizer.kind == "adam":
+        assert 0.35 < slope(MUP, optimizer, lr, "blocks", depths, beta=0.5) < 0.6
+
+
+def test_a_power_law_is_one_factor_for_all() -> None:
+    rule = PowerLaw(depth_exponent=-0.5, width_exponent=-1.0)
+    assert {rule.factors(role, kind, 16, 4.0) for role in get_args(Role) for kind in get_args(Kind)} == {
+        Factors(1 / 16)
+    }
+
+
+TABLE: dict[tuple[Role, Kind], Factors] = {  # of width 4: rate, standard deviation
+    ("input", "sgd"): Factors(4.0, 1.0),
+    ("input", "adam"): Factors(1.0, 1.0),
+    ("hidden", "sgd"): Factors(1.0, 0.5),
+    ("hidden", "adam"): Factors(0.25, 0.5),
+    ("readout", "sgd"): Factors(0.25, 0.25),
+    ("readout", "adam"): Factors(0.25, 0.25),
+    ("vector", "sgd"): Factors(4.0),
+    ("vector", "adam"): Factors(1.0),
+    ("scalar", "sgd"): Factors(),
+    ("scalar", "adam"): Factors(),
+}
+
+
+@pytest.mark.parametrize(("role", "kind"), TABLE)
+def test_mup_is_table_3_of_tensor_programs_v(role: Role, kind: Kind) -> None:
+    assert MUP.factors(role, kind, 9, 4.0) == TABLE[role, kind]
+    deep = DEPTH_MUP.factors(role, kind, 9, 4.0)
+    in_blocks = kind == "adam" and role in ("hidden", "vector")
+    assert deep.rate == pytest.approx(TABLE[role, kind].rate / (3 if in_blocks else 1))
+    assert deep.std == TABLE[role, kind].std
+
+
+def test_a_multiplier_can_be_exchanged_for_variance_and_rate() -> None:
+    """Table 8 has one for the readout and is the same training as table 3: the symmetry of their appendix J."""
+
+    class WithMultiplier(Parametrization):
+        def factors(self, role: Role, kind: Kind, blocks: int, width: float) -> Factors:
+            if role != "readout":
+                return MUP.factors(role, kind, blocks, width)
+            return Factors(width if kind == "sgd" else 1.0, std=1.0, multiplier=1 / width)
+
+    for optimizer in (sgd(weight_decay=0.0), adamw(weight_decay=0.0, eps=1e-30)):
+        one, other = (trained(rule, optimizer, 0.01, width=4.0) for rule in (MUP, WithMultiplier()))
+        assert one[2] == pytest.approx(other[2], abs=1e-12)
+        torch.testing.assert_close(one[0].head.weight, other[0].head.weight / 4, rtol=0, atol=1e-12)
+
+
+def test_hidden_weights_have_their_multiplier_in_tau() -> None:
+    class Hidden(Parametrization):
+        def factors(self, role: Role, kind: Kind, blocks: int, width: float) -> Factors:
+            return Factors(multiplier=0.5)
+
+    with pytest.raises(BadInput, match=r"parametrization: a multiplier for stem\.bias"):
+        prepare(ResidualPerceptron(1.0, 2, 1.0), Hidden(), "sgd")
+
+
+@pytest.mark.parametrize("rule", [MUP, DEPTH_MUP, PowerLaw(depth_exponent=-0.5, width_exponent=1.0)])
+def test_at_width_1_and_one_block_a_rule_changes_nothing(rule: Parametrization) -> None:
+    for role in get_args(Role):
+        for kind in get_args(Kind):
+            assert rule.factors(role, kind, 1, 1.0) in (Factors(), Factors(std=1.0))
+    plain, ruled = (trained(each, adamw(), 0.01, blocks=1) for each in (None, rule))
+    assert plain[2] == ruled[2]
+
+
+ROLES = {
+    "arch=resnet20": {"stem.conv.weight": "input", "stages.0.0.branch.conv1.conv.weight": "hidden"},
+    "arch=resnet20_nobn": {"stages.0.0.branch.conv1.before.bias": "scalar", "stages.0.0.scale.tau": "scalar"},
+    "arch=resnet20 tau.learn=channel": {"stages.1.0.scale.tau": "vector", "stem.norm.weight": "vector"},
+    "arch=resnet50": {"stages.0.0.shortcut.conv.weight": "hidden", "head.weight": "readout", "head.bias": "scalar"},
+    "arch=shl_resnet18": {"body.stem.conv.weight": "input", "body.stage1.0.branch.output.weight": "hidden"},
+    "arch=rkhs_node": {"field.w.0": "hidden"},
+}
+
+
+@pytest.mark.parametrize("words", ROLES)
+def test_the_roles_of_our_networks(words: str) -> None:
+    size = ["dataset.image_size=32"] if "resnet50" in words else []
+    network = build.network(frozen(*words.split(), "dataset=synthetic", *size), device="meta")
+    found = {name: role for name, _, role, _ in roles(network)}
+    assert found.items() >= ROLES[words].items()
+    assert set(found) == {name for name, parameter in network.named_parameters() if parameter.requires_grad}
+
+
+def frozen(*overrides: str) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    config: Any = OmegaConf.to_container(compose(overrides), resolve=True)
+    return build.complete(config)
+
+
+def test_a_role_that_the_network_says_counts() -> None:
+    class Said(ResidualPerceptron):
+        def parameter_groups(self) -> list[dict[str, Any]]:
+            inner = {"params": [layer.weight for layer in self.layers], "lr_factor": 1.0, "role": "readout"}
+            return [inner, {"params": [self.head.weight], "lr_factor": 1.0, "role": "hidden"}]
+
+    found = {name: role for name, _, role, _ in roles(Said(1.0, 2, 1.0))}
+    assert found == {"layers.0.weight": "readout", "layers.1.weight": "readout", "head.weight": "hidden"}
+
+
+def test_a_network_is_built_with_its_rule_and_its_weights_are_loaded_as_they_are() -> None:
+    config = frozen("parametrization=mup", "dataset=synthetic")
+    network = build.network(config)
+    plain = build.network({**config, "parametrization": None})
+    assert all(torch.equal(value, plain.state_dict()[name]) for name, value in network.state_dict().items())
