@@ -20,7 +20,7 @@ from multirun_analysis.tables.columns import long
 from multirun_analysis.tables.entry import note
 from taunode.errors import BadInput
 
-MAP = "viridis"
+MAP, FROM, TO = "viridis", 0.35, 0.9  # the part that is seen on white and on black
 TICKS = 10  # an axis
 SPREAD = 0.012  # between lines that would lie on each other, of an axis' height
 DIVERGED = 1.09  # where what has no value ends
@@ -49,7 +49,7 @@ def draw(request: Request) -> Picture:
         worth = shown["mean"].fillna(np.inf) * (-1 if rises(request.value) else 1)
         for order, row in enumerate(np.argsort(-worth.to_numpy(), kind="stable")):
             gone = not shown["n"].iloc[row]
-            colour: Any = "0.6" if gone else colormaps[MAP](0.92 * float(scale(shown["mean"].iloc[row])))
+            colour: Any = "0.6" if gone else colormaps[MAP](FROM + (TO - FROM) * float(scale(shown["mean"].iloc[row])))
             jitter = SPREAD * ((order % 5) - 2)
             line = heights[row] + np.array([jitter] * len(keys) + [0.0])
             axes.plot(

@@ -3,13 +3,16 @@
 const single = find("single");
 
 function show() {
-  const [, kind, names] = location.hash.match(/^#(runs?)=(.+)$/) ?? [];
+  const before = single.hidden, [, kind, names] = location.hash.match(/^#(runs?)=(.+)$/) ?? [];
   const runs = names?.split(",").map(name => data.runs.indexOf(decodeURIComponent(name))).filter(run => run >= 0) ?? [];
   const alone = kind === "run" && runs.length === 1, together = kind === "runs" && runs.length > 1;
   single.hidden = !(alone || together);
   find("report").hidden = !single.hidden;
   document.querySelector("header").hidden = !single.hidden;
-  if (single.hidden) return;
+  if (single.hidden) {
+    if (!before) document.getElementById(location.hash.slice(1))?.scrollIntoView(); // it had no place when it was asked for
+    return;
+  }
   single.replaceChildren(...(alone ? page(runs[0]) : side(runs)));
   single.querySelectorAll("canvas").forEach(canvas => canvas.sketch());
   if (show.last !== location.hash) scrollTo(0, 0);
@@ -22,6 +25,7 @@ addEventListener("resize", () => { if (!single.hidden) single.querySelectorAll("
 const back = () => make("p", { class: "back" }, make("a", { href: "#runs" }, "← all runs"));
 const section = (heading, ...inside) => make("section", {}, make("h2", {}, heading), ...inside);
 const scroll = (label, inside) => make("div", { class: "scroll", role: "region", "aria-label": label, tabindex: "0" }, inside);
+const whole = text => make("span", { class: "whole" }, text);
 const linkTo = run => make("a", { href: `#run=${encodeURIComponent(data.runs[run])}` }, data.runs[run]);
 
 function grid(heads, rows, numbers = []) {
@@ -96,7 +100,8 @@ function settings(runs) {
 function attempts(run, details) {
   if (!details) return pending(run);
   if (!details.attempts.length) return make("p", { class: "empty" }, "It has not been begun, or its record cannot be read.");
-  return scroll("Attempts", grid(["attempt", "end", "when", "host", "with", "code"], details.attempts));
+  return scroll("Attempts", grid(["attempt", "end", "when", "host", "with", "code"],
+    details.attempts.map(row => row.map((text, place) => place === 2 ? whole(text) : text))));
 }
 
 function printed(run, details) {

@@ -16,9 +16,10 @@ function entry(column, run) {
   return digitsOf(column.values[run], column.digits);
 }
 
+const ended = run => data.diverged[run] === null ? "" : `epoch ${data.diverged[run]}`;
 const wordsOf = new Map();
 function words(run) {
-  if (!wordsOf.has(run)) wordsOf.set(run, [...listed.map(column => entry(column, run)), data.runs[run]].join(" ").toLowerCase());
+  if (!wordsOf.has(run)) wordsOf.set(run, [...listed.map(column => entry(column, run)), ended(run), data.runs[run]].join(" ").toLowerCase());
   return wordsOf.get(run);
 }
 
@@ -58,7 +59,7 @@ function makeRow(run) {
     const cell = make("td", { "data-label": column.title }), text = entry(column, run);
     if (column.facet === null) cell.className = "number";
     if (number) cell.append(make("span", {}, ...typeset(text)));
-    else cell.append(badge(text), data.diverged[run] === null ? "" : make("small", {}, ` epoch ${data.diverged[run]}`));
+    else cell.append(badge(text), make("small", {}, ended(run) && ` ${ended(run)}`));
     return cell;
   });
   const link = make("a", { href: `#run=${encodeURIComponent(data.runs[run])}` }, data.runs[run]);

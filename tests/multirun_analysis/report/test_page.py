@@ -1,6 +1,7 @@
 """The report's content: the same bytes, everything there, and nothing of a sweep that a browser would take for HTML."""
 
 import base64
+import hashlib
 import json
 import re
 import shlex
@@ -18,7 +19,8 @@ from multirun_analysis.labels.values import text
 from multirun_analysis.report import failures, origin, packed, results, rows
 from multirun_analysis.report.configuration import varying_and_shared
 from multirun_analysis.report.facets import facets
-from multirun_analysis.report.page import render
+from multirun_analysis.report.page import Page, render
+from multirun_analysis.report.tail import LINES, tail
 from taunode.errors import BadInput
 from taunode.runs.files import to_yaml, write_json, write_text
 
@@ -28,7 +30,7 @@ class Elements(HTMLParser):
 
     def __init__(self, page: bytes) -> None:
         super().__init__()
-        self.elements, self.text, self.scripts, self._inside = [], [], [], None
+        self.elements, self.text, self.scripts, self.styles, self._inside = [], [], [], [], None
         self.feed(page.decode())
 
     def handle_starttag(self, tag, attrs):
@@ -44,7 +46,7 @@ class Elements(HTMLParser):
         return " ".join(" ".join(self.text).split())
 
     def handle_data(self, data):
-        (self.scripts if self._inside == "script" else self.text).append(data)
+        {"script": self.scripts, "style": self.styles}.get(self._inside, self.text).append(data)
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +71,17 @@ def test_nothing_is_fetched_and_nothing_acts_but_the_one_script(page):
     assert not names.keys() & {"link", "iframe", "object", "embed", "base", "form"}
     for tag, attributes in page.elements:
         assert not [name for name in attributes if name.startswith("on") or name == "style"], tag
-        assert attributes.get("src", "data:").startswith("data:")
+        assert not attributes.keys() & {"src", "srcset", "xlink:href", "action"}
         assert attributes.get("href", "#").startswith("#")
+        assert all(
+            url.startswith("url(#") for url in re.findall(r"url\([^)]*", " ".join(map(str, attributes.values())))
+        )
     (policy,) = [of.get("content") for tag, of in page.elements if of.get("http-equiv") == "Content-Security-Policy"]
-    assert policy.startswith("default-src 'none'; img-src data:")
-    assert "unsafe" not in policy
+    allowed = dict(directive.split(" ", 1) for directive in policy.split("; "))
+    assert allowed.keys() == {"default-src", "style-src", "script-src", "base-uri", "form-action"}
+    assert allowed["default-src"] == allowed["base-uri"] == allowed["form-action"] == "'none'"
+    for what, content in (("script-src", page.scripts[1]), ("style-src", page.styles[0])):
+        assert allowed[what] == f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
 def test_names_of_elements_are_unique_and_labels_lead_somewhere(page):
@@ -88,7 +96,7 @@ def test_html_in_a_sweep_stays_text(tmp_path, page):
     found = Elements(render(load(write_hostile(tmp_path / "s").path)))
     assert {tag for tag, _ in found.elements} <= {tag for tag, _ in page.elements} | {"pre", "code", "p"}
     assert Counter(tag for tag, _ in found.elements)["script"] == 2
-    assert all(of["src"].startswith("data:image/svg") for tag, of in found.elements if tag == "img")
+    assert not [of for _, of in found.elements if "src" in of]
     said = "".join(found.text)
     assert said.count(HTML) >= 4  # a value, the log, the traceback, the end
     assert json.loads(found.scripts[0])["facets"]
@@ -149,11 +157,30 @@ def test_columns_hold_what_differs(grid_sweep):
     columns = {column.key: column for column in rows.columns(runs, facets(runs))}
     assert list(columns)[:5] == ["state", "arch.depth", "arch.norm", "tau", "seed"]
     assert "final_train_loss" not in columns  # 0.01 everywhere
-    shown, order = zip(*columns["best_test_error"].entries, strict=True)
-    assert [float(number) for number in order] == runs["best_test_error"].tolist()
-    assert list(shown) == [f"{number:.2f}" for number in runs["best_test_error"]]
-    missing = runs["diverged_epoch"].isna()
-    assert [entry == ("", "") for entry in columns["diverged_epoch"].entries] == missing.tolist()
+    best = columns["best_test_error"]
+    assert list(best.values) == runs["best_test_error"].tolist()
+    shown = [best.text(run, facets(runs)) for run in range(len(runs))]
+    assert shown == [f"{number:.2f}" for number in runs["best_test_error"]]
+    assert [columns["tau"].text(run, facets(runs)) for run in range(len(runs))] == list(map(text, runs["tau"].tolist()))
+
+
+def test_the_data_says_where_a_run_diverged(grid_sweep):
+    page = Page(load(grid_sweep))
+    expected = [None if np.isnan(epoch) else epoch for epoch in page.runs["diverged_epoch"].astype(float)]
+    assert page.data["diverged"] == expected
+    assert expected.count(2) == 6
+
+
+def test_a_result_that_is_missing_is_an_empty_entry(tmp_path):
+    sweep = write_runs(
+        tmp_path / "s",
+        [configuration(seed=seed) for seed in (0, 1)],
+        lambda config: Outcome("failed") if config["seed"] else Outcome(error=2.0),
+    )
+    runs = load(sweep.path).runs.sort_values("seed")
+    (column,) = [column for column in rows.columns(runs, facets(runs)) if column.key == "final_test_error"]
+    assert column.values == (2.0, None)
+    assert [column.text(run, facets(runs)) for run in (0, 1)] == ["2.00", ""]
 
 
 def test_packed_curves_are_the_epochs_in_the_order_of_the_page(grid_sweep):
@@ -202,10 +229,10 @@ def test_a_tail_is_the_last_lines_without_what_steers_a_terminal(tmp_path):
     log.write_bytes(
         b"".join(b"line %d\n" % number for number in range(5000)) + b"\x1b[31mred\x1b[0m \x00\n10 %\r99 %\r\n\xff"
     )
-    lines = failures.tail(log).split("\n")
+    lines = tail(log).split("\n")
     assert lines[-4:] == ["line 4999", "red �", "99 %", "�"]
-    assert len(lines) == failures.LINES
-    assert failures.tail(tmp_path / "none.txt") == ""
+    assert len(lines) == LINES
+    assert tail(tmp_path / "none.txt") == ""
 
 
 def test_failures_end_with_their_reason(tmp_path):
@@ -256,7 +283,13 @@ def test_1000_runs_of_200_epochs_are_15_mb_at_most(wide_report):
     assert wide == 1000
     print(f"1,000 runs × 200 epochs: {path.stat().st_size / 1e6:.1f} MB")
     assert path.stat().st_size <= 15e6
-    assert len(re.findall(rb"<tr><td data-v", path.read_bytes())) == 1000
+    content = path.read_bytes()
+    data = json.loads(Elements(content).scripts[0])
+    assert len(data["runs"]) == len(set(data["runs"])) == len(data["lengths"]) == 1000
+    assert max(data["lengths"]) == 200
+    assert all(len(column["values"]) == 1000 for column in data["table"] if column["facet"] is None)
+    assert all(len(facet["codes"]) == 1000 for facet in data["facets"])
+    assert len(re.findall(rb'<tr><td class="choice"', content)) == rows.STATIC  # what is there without the script
 
 
 def test_the_command_writes_one_file(grid_sweep, tmp_path, monkeypatch, capsys):
