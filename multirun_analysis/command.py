@@ -1,4 +1,4 @@
-"""The command `multirun-analysis`: `table`, `figure`, `verify`, `compare` and `report` of sweep directories.
+"""The command `multirun-analysis`: `table`, `figure`, `verify`, `compare`, `report` and `serve` of sweep directories.
 
 Exit codes: 0 done, 1 a published number differs, 2 bad input (one line on stderr, nothing written), 130 Ctrl-C. Pandas
 and matplotlib are imported when a command runs, so that `--help` and completion answer at once.
@@ -253,6 +253,27 @@ def report(
     _write({output: render(loaded, value, where)})
 
 
+def serve(
+    sweeps: Annotated[list[Path], typer.Argument(help="Sweep directories, read together.", metavar="SWEEP…")],
+    value: ValueOption = None,
+    where: WhereOption = None,
+    port: Annotated[int, typer.Option(help="Of 127.0.0.1; 0 is any that is free.", min=0, max=65535)] = 0,
+) -> None:
+    """The report of sweeps at work, live in a browser of this machine, until Ctrl-C. Writes nothing."""
+    loaded = _load(sweeps[0], where, sweeps[1:])
+
+    from multirun_analysis.read.sweep import load
+    from multirun_analysis.report.live import Live
+    from multirun_analysis.report.server import serve as served
+
+    first = [loaded]
+    live = Live(lambda: first.pop() if first else load(*sweeps, where=where), value, where)
+    try:
+        served(live, port, partial(print, flush=True))
+    except KeyboardInterrupt:  # as it is meant to end
+        return
+
+
 def _console() -> "Console":
     """A pipe has no width that lines would have to be broken at."""
     from rich.console import Console
@@ -317,4 +338,5 @@ def main() -> None:
     app.command()(verify)
     app.command()(compare)
     app.command()(report)
+    app.command()(serve)
     run_command(app, NAME)

@@ -419,6 +419,14 @@ function makeChart() {
   repaint.push(() => { if (!find("chart").hidden) { draw(); point(); swatches(); } });
   return {
     update: rebuild,
+    /** With new epochs: whoever points at a curve goes on pointing at it. */
+    renew() {
+      const held = cursor && { ...cursor, runs: series[cursor.line].runs };
+      rebuild();
+      if (held) cursor = { line: series.findIndex(line => line.runs[0] === held.runs[0]), epoch: held.epoch };
+      if (cursor?.line < 0) cursor = null;
+      if (held) point();
+    },
     /** Shows the line of a row of the table. */
     light(run) {
       cursor = run === null ? null : { line: series.findIndex(line => line.runs.includes(run)), epoch: -1 };

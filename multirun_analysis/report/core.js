@@ -50,12 +50,8 @@ function called(run, facets = data.facets) {
 /** The epochs of a run: an array of numbers a metric, or undefined. Those that came later stand in `fresh`. */
 const fresh = new Map();
 const columns = {};
-let starts = [];
-function place() {
-  let total = 0;
-  starts = data.lengths.map(length => (total += length) - length);
-}
-place();
+let total = 0;
+const starts = data.lengths.map(length => (total += length) - length);
 function epochs(run, name) {
   if (fresh.has(run)) return fresh.get(run)[name];
   if (!data.lengths[run] || !(name in data.columns)) return undefined;

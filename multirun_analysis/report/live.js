@@ -7,28 +7,22 @@ const badgeLive = find("live");
 function apply(changes) {
   data.version = changes.version;
   for (const [name, html] of Object.entries(changes.fragments)) find(name).innerHTML = html; // escaped where it was made
-  if (changes.data) {
-    Object.assign(data, changes.data);
-    for (const name of Object.keys(columns)) delete columns[name];
-    fresh.clear();
-    place();
-    data.runs.forEach((_, run) => renew(run));
-  }
-  for (const { run, state: word, diverged, epochs: found } of changes.runs) {
-    const code = state.values.indexOf(word);
-    if (code < 0) return location.reload(); // a state that no run had
+  for (const { run, state: code, diverged, values, epochs: found } of changes.runs) {
     state.codes[run] = code;
     data.diverged[run] = diverged;
-    delete data.details[run];
-    if (found) fresh.set(run, Object.fromEntries(Object.entries(found).map(([name, values]) => [name, Float32Array.from(values, value => value ?? NaN)])));
+    data.table.forEach((column, place) => { if (column.facet === null) column.values[run] = values[place]; });
+    if (location.hash === `#run=${encodeURIComponent(data.runs[run])}`) fetchDetails(run);
+    else delete data.details[run];
+    fresh.set(run, Object.fromEntries(Object.entries(found).map(([name, numbers]) => [name, Float32Array.from(numbers, value => value ?? NaN)])));
     renew(run);
   }
-  if (changes.data || changes.runs.length) {
-    filter();
-    list();
-    chart.update();
-    if (!single.hidden) show();
-  }
+  if (!changes.runs.length) return;
+  const sorted = headings.findIndex(heading => heading.hasAttribute("aria-sort"));
+  if (sorted >= 0) sort(sorted, headings[sorted].getAttribute("aria-sort"));
+  filter();
+  list();
+  chart.renew();
+  if (!single.hidden) show();
 }
 
 /** What a reader has chosen survives a reload. */

@@ -14,7 +14,15 @@ NUMBERS = 2_000_000  # in one page, 10.7 MB of base64; a metric at least is alwa
 
 
 def packed(epochs: pd.DataFrame, runs: Sequence[str]) -> dict[str, Any]:
-    """What the page's script draws from.
+    """What the page's script draws from: `columns` of the epochs, its values as base64."""
+    found = columns(epochs, runs)
+    return found | {
+        "columns": {name: base64.b64encode(values.tobytes()).decode() for name, values in found["columns"].items()}
+    }
+
+
+def columns(epochs: pd.DataFrame, runs: Sequence[str]) -> dict[str, Any]:
+    """The epochs, a column a metric.
 
     Args:
         epochs: `Sweep.epochs`.
@@ -22,8 +30,8 @@ def packed(epochs: pd.DataFrame, runs: Sequence[str]) -> dict[str, Any]:
 
     Returns:
         `lengths`: how many epochs each run has; `metrics`: (name, title) of each, those of `FIRST` first;
-        `columns`: by name, `epoch` too, the values of all runs one after the other as base64 of little-endian
-        float32; `left_out`: the names of those for which there was no room. A metric that never changes is no curve.
+        `columns`: by name, `epoch` too, the values of all runs one after the other as little-endian float32;
+        `left_out`: the names of those for which there was no room. A metric that never changes is no curve.
     """
     place = epochs["run"].cat.set_categories(list(runs)).cat.codes.to_numpy(np.int64)
     order = np.argsort(place, kind="stable")[(place < 0).sum() :]
@@ -36,11 +44,11 @@ def packed(epochs: pd.DataFrame, runs: Sequence[str]) -> dict[str, Any]:
     return {
         "lengths": lengths.tolist(),
         "metrics": [(name, title(name)) for name in metrics[:room]],
-        "columns": {name: _base64(epochs[name].to_numpy()[order]) for name in ("epoch", *metrics[:room])},
+        "columns": {name: _single(epochs[name].to_numpy()[order]) for name in ("epoch", *metrics[:room])},
         "left_out": metrics[room:],
     }
 
 
-def _base64(values: "np.ndarray[Any, Any]") -> str:
+def _single(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, np.dtype[np.float32]]":
     with np.errstate(over="ignore"):  # beyond 3e38 a curve has left every axis
-        return base64.b64encode(values.astype("<f4").tobytes()).decode()
+        return values.astype("<f4")

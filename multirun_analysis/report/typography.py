@@ -1,4 +1,4 @@
-"""Typography of a page: τ = L^-1/2 as in a book, whatever the rest of the text is. `report.js` does the same."""
+"""Typography of a page: τ = L^-1/2 as in a book, whatever the rest of the text is. `core.js` does the same."""
 
 import re
 

@@ -2,6 +2,9 @@
 
 import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,6 +73,15 @@ def shot(page):
     """What the curves look like, once they have been drawn."""
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     return page.evaluate("document.getElementById('base').toDataURL()")
+
+
+def until(page, condition):
+    """Waits for it; the page's policy keeps Playwright from doing so by itself."""
+    for _ in range(600):
+        if condition():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("it never came")
 
 
 def heading(page, name):
@@ -242,7 +254,7 @@ def test_a_run_has_a_page_of_its_own(visit, report):
     assert there.locator("#single h1").inner_text() == name
     there.get_by_role("navigation").get_by_role("link", name="Figures").click()
     assert there.locator("#single").is_hidden()
-    there.wait_for_function("document.getElementById('figures').getBoundingClientRect().top < innerHeight")
+    until(there, lambda: there.locator("#figures").evaluate("one => one.getBoundingClientRect().top < innerHeight"))
     page.get_by_role("link", name="← all runs").click()
     assert column(page, "run") == [name]  # as it was left
 
@@ -359,3 +371,44 @@ def test_1000_runs_of_200_epochs_become_interactive(visit, wide_report):
     assert len(set(column(page, "run"))) == count
     load = f"load {os.getloadavg()[0]:.1f}"
     print(f"1,000 runs × 200 epochs: {path.stat().st_size / 1e6:.1f} MB, interactive after {ready:.2f} s ({load})")
+
+
+def test_a_finished_epoch_and_a_new_run_reach_a_page_that_is_open(browser, tmp_path):
+    def outcome(config):
+        return Outcome(error=2.0) if config["seed"] else Outcome("running")
+
+    sweep = write_runs(tmp_path / "s", [configuration(seed=seed) for seed in range(3)], outcome)
+    run = next(run for run in sweep if run.read_record().state == "running")
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from multirun_analysis.command import main; main()", "serve", str(sweep.path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        address, complaints = process.stdout.readline().strip(), []
+        page = browser.new_context(viewport=DESKTOP).new_page()
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: request.url.startswith(address) or complaints.append(request.url))
+        page.goto(address)
+        page.wait_for_selector("html[data-ready]")
+        page.wait_for_selector("#figures svg", state="attached")  # which come later
+        page.evaluate("document.documentElement.dataset.same = 'yes'")
+        page.get_by_label("Lines", exact=True).select_option("runs")
+        before = shot(page)
+        with run.metrics(1).open("a") as file:
+            file.write("3,0.1,0.5,99.0,0.6,99.0\n")
+        until(page, lambda: shot(page) != before)
+        assert page.evaluate("document.documentElement.dataset.same") == "yes"  # it was not loaded again
+        write_runs(sweep.path, [configuration(seed=9)], outcome)
+        page.get_by_text("4 runs", exact=True).wait_for()
+        assert page.get_by_label("Lines", exact=True).input_value() == "runs"  # as it was chosen
+        page.get_by_role("link", name=run.path.name, exact=True).click()
+        page.get_by_role("region", name="Attempts").wait_for()
+        assert page.locator("#live").inner_text() == "live"
+        process.send_signal(signal.SIGINT)
+        page.get_by_text("not served any more").wait_for()
+        assert process.wait() == 0
+    finally:
+        process.kill()
+    assert complaints == []
