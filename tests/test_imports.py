@@ -82,6 +82,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     ),
     "multirun_analysis.report": (
         "multirun_analysis.figures",
+        "multirun_analysis.tables",
         "multirun_analysis.papers",
         "multirun_analysis.cell",
         "multirun_analysis.read",
