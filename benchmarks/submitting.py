@@ -52,7 +52,7 @@ def main() -> None:
         print(f"{runs} runs, taunode: {time.perf_counter() - began:.1f} s, {files(directory)} files", flush=True)
         rig.run("scancel", "--state=PENDING")
         plugins = importlib.util.find_spec("hydra_plugins")
-    if plugins is None or importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher") is None:
+        if plugins is None or importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher") is None:
             sys.exit("Hydra's launcher is not here: pip install hydra-submitit-launcher")
         hydra = directory / "hydra"
         hydra.mkdir()

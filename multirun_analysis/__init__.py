@@ -12,22 +12,22 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from multirun_analysis.cell import cells as cells
-    from multirun_analysis.collect import Sweep as Sweep
-    from multirun_analysis.collect import load as load
-    from multirun_analysis.views import compare as compare
-    from multirun_analysis.views import figure as figure
-    from multirun_analysis.views import table as table
-    from multirun_analysis.views import verify as verify
+    from multirun_analysis.api import compare as compare
+    from multirun_analysis.api import figure as figure
+    from multirun_analysis.api import table as table
+    from multirun_analysis.api import verify as verify
+    from multirun_analysis.cell.cells import cells as cells
+    from multirun_analysis.read.sweep import Sweep as Sweep
+    from multirun_analysis.read.sweep import load as load
 
 _modules = {
-    "Sweep": "collect",
-    "cells": "cell",
-    "compare": "views",
-    "figure": "views",
-    "load": "collect",
-    "table": "views",
-    "verify": "views",
+    "Sweep": "read.sweep",
+    "cells": "cell.cells",
+    "compare": "api",
+    "figure": "api",
+    "load": "read.sweep",
+    "table": "api",
+    "verify": "api",
 }
 __all__ = ["Sweep", "cells", "compare", "figure", "load", "table", "verify"]
 

@@ -1,4 +1,4 @@
-"""The command `multirun-analysis`: `table`, `figure`, `verify`, `compare` and `report` of sweep directories.
+"""The command `multirun-analysis`: `table`, `figure`, `verify`, `compare`, `report` and `serve` of sweep directories.
 
 Exit codes: 0 done, 1 a published number differs, 2 bad input (one line on stderr, nothing written), 130 Ctrl-C. Pandas
 and matplotlib are imported when a command runs, so that `--help` and completion answer at once.
@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from multirun_analysis.figures.registry import FIGURES
 from taunode.errors import BadInput, run_command
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from multirun_analysis.collect import Sweep
+    from multirun_analysis.read.sweep import Sweep
 
 NAME = "multirun-analysis"
 
@@ -32,7 +33,7 @@ class Format(StrEnum):
 
 
 class Shown(StrEnum):
-    """`multirun_analysis.tables.Statistic`, which costs an import of pandas."""
+    """`multirun_analysis.tables.entry.Statistic`, which costs an import of pandas."""
 
     SD = "sd"
     INTERVAL = "interval"
@@ -44,7 +45,11 @@ SUFFIXES = {".csv": Format.CSV, ".md": Format.MARKDOWN, ".tex": Format.LATEX, ".
 
 SweepArgument = Annotated[Path, typer.Argument(help="A sweep directory, or the directory of one run.", metavar="SWEEP")]
 ValueOption = Annotated[
-    str, typer.Option(help="What to average: final_test_error, best_test_error, seconds, …", metavar="COLUMN")
+    str | None,
+    typer.Option(
+        help="What to average: best_test_error, seconds, …  [default: final_test_error, else the first final result]",
+        metavar="COLUMN",
+    ),
 ]
 AlsoOption = Annotated[
     list[Path] | None,
@@ -60,7 +65,7 @@ WhereOption = Annotated[
 
 def table(
     sweep: SweepArgument,
-    value: ValueOption = "final_test_error",
+    value: ValueOption = None,
     at: Annotated[
         str | None, typer.Option(help="Of which epoch: final, best, or epoch:N.", metavar="final|best|epoch:N")
     ] = None,
@@ -90,14 +95,17 @@ def table(
         raise BadInput("--format parquet needs --output FILE.parquet")
     loaded = _load(sweep, where, also)
 
-    from multirun_analysis import tables, views
+    from multirun_analysis import api
+    from multirun_analysis.tables.terminal import to_rich
 
     by_rows, by_columns = (None if keys is None else _keys(keys) for keys in (rows, columns))
-    view = views.table(loaded, value, at, by_rows, by_columns, statistic, baseline)
+    view = api.table(loaded, value, at, by_rows, by_columns, statistic, baseline)
     if format in (None, Format.TEXT):
         console = _console()
-        console.print(tables.to_rich(view.layout, view.statistic))
+        console.print(to_rich(view.layout, view.statistic))
         console.print(view.note)
+        if view.choice:
+            console.print(view.choice)
         return
     content = view.content(format)
     if output is None:
@@ -110,16 +118,31 @@ def _keys(text: str) -> list[str]:
     return [key.strip() for key in text.split(",") if key.strip()]
 
 
+def _figures(incomplete: str) -> list[str]:
+    return [name for name in FIGURES if name.startswith(incomplete)]
+
+
 def figure(
     sweep: SweepArgument,
     name: Annotated[
         str | None,
         typer.Argument(
-            help="error-depth, error-tau, heat-map, wall-time, curves, forward-stability; "
-            "where nothing is said, the one that the sweep asks for."
+            help="; ".join(f"{name}: {entry.says}" for name, entry in FIGURES.items())
+            + ". Where nothing is said, the one that the sweep asks for.",
+            autocompletion=_figures,
         ),
     ] = None,
-    value: ValueOption = "final_test_error",
+    value: ValueOption = None,
+    along: Annotated[
+        str | None, typer.Option(help="The key on the axis; tau is τ's number.  [default: chosen]", metavar="KEY")
+    ] = None,
+    lines: Annotated[
+        str | None, typer.Option(help="Keys that tell the lines apart.  [default: chosen]", metavar="KEYS")
+    ] = None,
+    panels: Annotated[
+        str | None, typer.Option(help="Keys with a panel for each value.  [default: chosen]", metavar="KEYS")
+    ] = None,
+    fit: Annotated[bool, typer.Option("--fit", help="a + b·x^c through each line, with 95 % intervals.")] = False,
     where: WhereOption = None,
     also: AlsoOption = None,
     paper: Annotated[bool, typer.Option("--paper", help="Show the published numbers beside ours.")] = False,
@@ -130,13 +153,15 @@ def figure(
     """Draw a figure: PNG, PDF, and the CSV of what they show."""
     loaded = _load(sweep, where, also)
 
-    from multirun_analysis import figures, views
+    from multirun_analysis import api
+    from multirun_analysis.figures import registry
 
-    name = figures.choose(loaded) if name is None else name
+    name = registry.choose(loaded) if name is None else name
     stem = sweep / "figures" / name if output is None else output
     if stem.suffix in (".png", ".pdf", ".csv"):
         stem = stem.with_suffix("")
-    drawn = views.figure(loaded, name, value, paper)
+    by_lines, by_panels = (None if keys is None else _keys(keys) for keys in (lines, panels))
+    drawn = api.figure(loaded, name, value, paper, along, by_lines, by_panels, fit)
     contents = {suffix: drawn.content(suffix) for suffix in ("png", "pdf", "csv")}
     _write({stem.with_name(f"{stem.name}.{suffix}"): content for suffix, content in contents.items()})
     print(drawn.note)
@@ -147,7 +172,10 @@ def verify(
     where: WhereOption = None,
     also: AlsoOption = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also the experiments of which the sweep has no run.")
+        bool, typer.Option("--all", help="A line for every number, also of experiments of which the sweep has no run.")
+    ] = False,
+    common: Annotated[
+        bool, typer.Option("--common-sd", help="All cells have one sd: declare it before you have seen results.")
     ] = False,
 ) -> None:
     """A line a published number: ours, the published, and a verdict. Exit code 1 where one differs."""
@@ -156,13 +184,18 @@ def verify(
     from rich.table import Table
     from rich.text import Text
 
-    from multirun_analysis import verdicts, views
+    from multirun_analysis import api
+    from multirun_analysis.papers.line import HEADINGS
 
-    found = views.verify(loaded, everything)
-    table = Table(*verdicts.HEADINGS, box=None, pad_edge=False)
-    for line in found.lines:
-        table.add_row(*map(Text, line.texts()))
-    _console().print(table)
+    found = api.verify(loaded, everything, common)
+    shown = found.lines if everything else found.with_runs
+    if shown:
+        table = Table(*HEADINGS, box=None, pad_edge=False)
+        for line in shown:
+            table.add_row(*map(Text, line.texts()))
+        _console().print(table)
+    for text in () if everything else found.without_runs:
+        print(text)
     print(found.summary)
     if found.differs:
         raise typer.Exit(1)
@@ -171,7 +204,7 @@ def verify(
 def compare(
     first: Annotated[Path, typer.Argument(help="A sweep directory.", metavar="FIRST")],
     second: Annotated[Path, typer.Argument(help="Another one.", metavar="SECOND")],
-    value: ValueOption = "final_test_error",
+    value: ValueOption = None,
     where: WhereOption = None,
     ignore: Annotated[
         str | None,
@@ -184,26 +217,24 @@ def compare(
     """Two sweeps, cell by cell: second − first with its 95 % interval; runs, keys and code that only one has."""
     if output is not None and output.suffix != ".csv":
         raise BadInput(f"--output {output}: a comparison is written as .csv")
-    loaded = _load(first, where, [second])
+    loaded = _load(first, where, [second], once=False)
 
-    from multirun_analysis import tables
-    from multirun_analysis.comparison import compare as compared
+    from multirun_analysis.cell.comparison import compare as compared
+    from multirun_analysis.tables.columns import as_csv
+    from multirun_analysis.tables.terminal import of_comparison
 
     found = compared(loaded, value, _keys(ignore or ""))
     if output is not None:
-        _write({output: tables.as_csv(found.cells).encode()})
+        _write({output: as_csv(found.cells).encode()})
         return
     console = _console()
-    for part in tables.of_comparison(found):
+    for part in of_comparison(found):
         console.print(part)
 
 
 def report(
     sweep: SweepArgument,
-    value: Annotated[
-        str | None,
-        typer.Option(help="What the results are about: final_test_error when nothing is said.", metavar="COLUMN"),
-    ] = None,
+    value: ValueOption = None,
     where: WhereOption = None,
     also: AlsoOption = None,
     output: Annotated[
@@ -222,6 +253,27 @@ def report(
     _write({output: render(loaded, value, where)})
 
 
+def serve(
+    sweeps: Annotated[list[Path], typer.Argument(help="Sweep directories, read together.", metavar="SWEEP…")],
+    value: ValueOption = None,
+    where: WhereOption = None,
+    port: Annotated[int, typer.Option(help="Of 127.0.0.1; 0 is any that is free.", min=0, max=65535)] = 0,
+) -> None:
+    """The report of sweeps at work, live in a browser of this machine, until Ctrl-C. Writes nothing."""
+    loaded = _load(sweeps[0], where, sweeps[1:])
+
+    from multirun_analysis.read.sweep import load
+    from multirun_analysis.report.live import Live
+    from multirun_analysis.report.server import serve as served
+
+    first = [loaded]
+    live = Live(lambda: first.pop() if first else load(*sweeps, where=where), value, where)
+    try:
+        served(live, port, partial(print, flush=True))
+    except KeyboardInterrupt:  # as it is meant to end
+        return
+
+
 def _console() -> "Console":
     """A pipe has no width that lines would have to be broken at."""
     from rich.console import Console
@@ -229,13 +281,15 @@ def _console() -> "Console":
     return Console(width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False)
 
 
-def _load(sweep: Path, where: str | None, also: list[Path] | None) -> "Sweep":
+def _load(sweep: Path, where: str | None, also: list[Path] | None, once: bool = True) -> "Sweep":
     """A sweep with at least one run; says on stderr which runs could not be read, and whether their code differs."""
-    from multirun_analysis.collect import load
+    from multirun_analysis.read.sweep import load
 
-    loaded = load(sweep, *(also or ()), where=where)
+    loaded = load(sweep, *(also or ()), where=where, once=once)
     for run, reason in loaded.broken.itertuples(index=False):
         print(f"{NAME}: left out run {run}: {reason}", file=sys.stderr)
+    if len(loaded.copies):
+        print(f"{NAME}: {len(loaded.copies)} runs are copies of others, and count once", file=sys.stderr)
     if loaded.runs.empty:
         raise BadInput(f"{loaded.path} has no run " + ("that can be read" if where is None else f"with {where}"))
     digests = (
@@ -284,4 +338,5 @@ def main() -> None:
     app.command()(verify)
     app.command()(compare)
     app.command()(report)
+    app.command()(serve)
     run_command(app, NAME)

@@ -13,6 +13,10 @@ from cli import environment
 
 ROOT = Path(__file__).parents[1]
 
+# What the analysis reads run directories with.
+RUNS = tuple(
+    f"taunode.runs.{name}" for name in ("config", "directory", "files", "observe", "state", "where", "signature")
+)
 # What a part may import of this package; a part may always import itself, taunode.errors and taunode.paths.
 BELOW: dict[str, tuple[str, ...]] = {
     "taunode.errors": (),
@@ -52,15 +56,42 @@ BELOW: dict[str, tuple[str, ...]] = {
     "taunode.api": ("taunode.command", "taunode.plan", "taunode.work", "taunode.runs", "taunode.build"),
     "taunode.train": ("taunode.command",),
     "taunode": ("taunode.api",),
-    "multirun_analysis": (
-        "taunode.runs.config",
-        "taunode.runs.directory",
-        "taunode.runs.files",
-        "taunode.runs.observe",
-        "taunode.runs.state",
-        "taunode.runs.where",
+    "multirun_analysis.labels": (),
+    "multirun_analysis.stats": (),
+    "multirun_analysis.read": ("multirun_analysis.labels", "taunode.cluster.submission", *RUNS),
+    "multirun_analysis.cell": ("multirun_analysis.read", "multirun_analysis.labels", "multirun_analysis.stats", *RUNS),
+    "multirun_analysis.papers": (
+        "multirun_analysis.cell",
+        "multirun_analysis.labels",
+        "multirun_analysis.stats",
         "taunode.runs.signature",
+        "taunode.runs.state",
     ),
+    "multirun_analysis.tables": (
+        "multirun_analysis.cell",
+        "multirun_analysis.read",
+        "multirun_analysis.labels",
+        "taunode.runs.state",
+    ),
+    "multirun_analysis.figures": (
+        "multirun_analysis.cell",
+        "multirun_analysis.papers",
+        "multirun_analysis.tables",
+        "multirun_analysis.read",
+        "multirun_analysis.stats",
+        "multirun_analysis.labels",
+        "taunode.runs.state",
+    ),
+    "multirun_analysis.report": (
+        "multirun_analysis.figures",
+        "multirun_analysis.tables",
+        "multirun_analysis.papers",
+        "multirun_analysis.cell",
+        "multirun_analysis.read",
+        "multirun_analysis.labels",
+        *RUNS,
+    ),
+    "multirun_analysis": RUNS,
 }
 HYDRA = ("taunode.plan", "taunode.show", "taunode.command", "taunode.train", "taunode.api")
 LIGHT = (

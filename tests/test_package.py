@@ -51,7 +51,7 @@ def test_everything_that_is_no_code_is_inside(wheel):
     assert conf <= inside
     digits = {"taunode/data/digits.npz", "taunode/data/digits-licence.txt"}
     assert digits | {"taunode/conf/__init__.py", "taunode/py.typed", "multirun_analysis/py.typed"} <= inside
-    assert {"multirun_analysis/published.csv", "multirun_analysis/protocols.yaml"} <= inside
+    assert {"multirun_analysis/papers/published.csv", "multirun_analysis/papers/protocols.yaml"} <= inside
     modules = {
         path.relative_to(ROOT).as_posix()
         for part in ("taunode", "multirun_analysis")

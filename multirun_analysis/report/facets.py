@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multirun_analysis.cell import keys_of
-from multirun_analysis.pivot import NONE
-from multirun_analysis.telling import short, telling_keys
+from multirun_analysis.cell.cells import keys_of, number_of
+from multirun_analysis.cell.naming import telling_keys
+from multirun_analysis.figures.panels import arrange
+from multirun_analysis.labels.values import NONE, is_missing, short, text
 from taunode.runs.state import State
 
 CHOICES = 24  # more values than this are for the search field
@@ -49,22 +50,9 @@ def names(keys: Sequence[str]) -> list[str]:
     return [name if found.count(name) == 1 else key for name, key in zip(found, keys, strict=True)]
 
 
-def text(value: Any, key: str = "") -> str:
-    """A value of a configuration as it is read; of a class its name alone."""
-    if isinstance(value, tuple):
-        return f"[{', '.join(text(item) for item in value)}]"
-    if pd.isna(value):
-        return NONE
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value)).lower()
-    if isinstance(value, float):
-        return f"{value:g}"
-    return str(value).rpartition(".")[2] if key.endswith("_target_") else str(value)
-
-
 def _facet(column: "pd.Series[Any]", key: str, name: str) -> Facet:
     ordered = isinstance(column.dtype, pd.CategoricalDtype) or pd.api.types.is_numeric_dtype(column.dtype)
-    shown = column if ordered else pd.Series([None if _absent(v) else text(v, key) for v in column], dtype="str")
+    shown = column if ordered else pd.Series([None if is_missing(v) else text(v, key) for v in column], dtype="str")
     codes, found = pd.factorize(shown, sort=True)
     values = [text(value, key) for value in found.tolist()]
     if (codes < 0).any():  # what lacks the key comes last
@@ -77,5 +65,18 @@ def _states(runs: pd.DataFrame) -> Facet:
     return Facet(STATE, STATE, tuple(found), runs["state"].map(found.index).to_numpy(np.int64))
 
 
-def _absent(value: Any) -> bool:
-    return not isinstance(value, tuple) and bool(pd.isna(value))
+def choices(runs: pd.DataFrame, found: Sequence[Facet]) -> dict[str, str | None]:
+    """The keys that colour the curves, dash them, and have a panel each, where a reader has chosen nothing.
+
+    As in the figures: a panel each for the network or the norm, or for a key with few values where there would be too
+    many lines; colours for the key with most values.
+    """
+    choosable = {facet.key for facet in found if facet.choosable} - {STATE}
+    firsts = runs[~number_of(runs).duplicated()]
+    firsts.attrs["keys"] = [key for key in keys_of(runs) if key in choosable or key == "tau"]
+    arranged = arrange(firsts, [])
+    panel = next((key for key in arranged.panels if key in choosable), None)
+    lines = [key for key in (*arranged.lines, *arranged.panels) if key in choosable and key != panel]
+    alone = [key for key in ("seed",) if not lines and key in choosable]
+    colour, dashes, *_ = [*lines, *alone, None, None]
+    return {"colour": colour, "dashes": dashes, "panels": panel}

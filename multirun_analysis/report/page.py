@@ -1,9 +1,15 @@
-"""Page: everything a report shows, put into its template."""
+"""Page: everything a report shows, put into its templates.
+
+A page is its fragments (the sections that are made here, as HTML) and its data (what the script draws curves, the table
+of runs and their pages from). A file holds both; a live page gets those that changed.
+"""
 
 import base64
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +17,26 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from multirun_analysis.cell import cells, number_of, rises
-from multirun_analysis.collect import Sweep
-from multirun_analysis.labels import number, title
-from multirun_analysis.moment import chosen_by
-from multirun_analysis.report import curves, differences, failures, pictures, provenance, results, rows
-from multirun_analysis.report.facets import Facet, facets
-from multirun_analysis.telling import called, telling_keys
-from multirun_analysis.verdicts import Line, Verdict, verify
+from multirun_analysis.cell.at_epoch import chosen_by
+from multirun_analysis.cell.cells import cells, default_value, number_of
+from multirun_analysis.cell.naming import called, telling_keys
+from multirun_analysis.labels.quantity import is_ranked, rises
+from multirun_analysis.labels.values import number, title
+from multirun_analysis.papers.line import Line, Verdict
+from multirun_analysis.papers.ours import belonging
+from multirun_analysis.papers.published import Role
+from multirun_analysis.papers.verdicts import verify
+from multirun_analysis.read.sweep import Sweep
+from multirun_analysis.report import configuration, detail, failures, origin, packed, pictures, results, rows
+from multirun_analysis.report.facets import Facet, choices, facets
+from multirun_analysis.report.svg import style_sheet
+from multirun_analysis.report.typography import typeset
 from taunode.runs.state import BROKEN
 
 HERE = Path(__file__).parent
-DEFAULT = "final_test_error"
-JUDGED = (Verdict.REPRODUCED, Verdict.DIFFERS, Verdict.TOO_FEW)
+JUDGED = (Verdict.REPRODUCED, Verdict.DIFFERS, Verdict.INCONCLUSIVE, Verdict.TOO_FEW)
+SECTIONS = ("summary", "results", "failures", "configuration", "provenance")
+SCRIPTS = ("core.js", "table.js", "chart.js", "run.js", "live.js", "start.js")
 
 
 def render(sweep: Sweep, value: str | None = None, where: str | None = None) -> bytes:
@@ -37,66 +50,158 @@ def render(sweep: Sweep, value: str | None = None, where: str | None = None) -> 
     Raises:
         BadInput: `value` is not such a column.
     """
-    value = _default(sweep.runs) if value is None else value
-    table = cells(sweep.runs, value)  # first of all: it judges `value`
-    epochs = sweep.epochs  # what cannot be read there joins sweep.broken
-    kinds, runs = _in_order(sweep.runs)
-    lines = verify(sweep.runs)
-    origin = provenance.provenance(sweep)
-    varying, shared = differences.differences(runs)
-    packed = curves.packed(epochs, list(runs["run"]))
-    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    page = _template().render(
-        name=", ".join(path.resolve().name for path in sweep.paths),
-        path=sweep.path,
-        where=where,
-        policy=f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "base-uri 'none'; form-action 'none'",
-        style=style,
-        script=script,
-        facts=_facts(runs, table, lines, origin),
-        states=[(state, int((runs["state"] == state).sum())) for state in kinds[-1].values],
-        judged=[line for line in lines if line.verdict in JUDGED],
-        unjudged=[line for line in lines if line.verdict not in JUDGED],
-        value=title(value),
-        chosen_by=chosen_by(runs) if value.startswith("best_") else "",
-        ranked=results.is_ranked(value),
-        results=results.results(table),
-        facets=kinds,
-        columns=rows.columns(runs, kinds),
-        runs=list(runs["run"]),
-        pictures=pictures.pictures(sweep, value, [line.number for line in lines if line.ours is not None]),
-        failures=failures.failures(sweep),
-        failed=int(runs["state"].isin([state.value for state in BROKEN]).sum()),
-        broken=list(sweep.broken.itertuples(index=False, name=None)),
-        varying=varying,
-        shared=shared,
-        origin=origin,
-        left_out=packed.pop("left_out"),
-        data=packed | {"facets": [_for_script(kind) for kind in kinds], "cells": number_of(runs).tolist()},
-    )
-    return page.encode("utf-8", "replace")  # a file's name need not be UTF-8
+    page = Page(sweep, value, where)
+    runs = list(page.runs["run"])
+    return page.html({**page.fragments, "figures": page.figures}, page.data | {"details": detail.details(sweep, runs)})
 
 
-def _template() -> jinja2.Template:
+@dataclass
+class Page:
+    """The report on a sweep; what takes long is made when it is asked for.
+
+    Raises:
+        BadInput: `value` is no column of the sweep.
+    """
+
+    sweep: Sweep
+    value: str | None = None
+    where: str | None = None
+
+    def __post_init__(self) -> None:
+        self.value = self.value or default_value(self.sweep.runs)
+        self.cells = cells(self.sweep.runs, self.value)  # first of all: it judges `value`
+        self.facets, self.runs = _in_order(self.sweep.runs)
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """Of the published numbers."""
+        return verify(self.sweep.runs)
+
+    @cached_property
+    def fragments(self) -> dict[str, str]:
+        """The sections by their names, all but the figures."""
+        assert self.value is not None
+        self.sweep.epochs  # what cannot be read there joins sweep.broken  # noqa: B018
+        where_from = origin.origin(self.sweep)
+        varying, shared = configuration.varying_and_shared(self.runs)
+        found: dict[str, dict[str, Any]] = {
+            "summary": {
+                "facts": _facts(self.runs, self.cells, self.lines, where_from),
+                "states": self._states(),
+                "broken": len(self.sweep.broken),
+                "judged": [line for line in self.lines if line.verdict in JUDGED],
+                "unjudged": [line for line in self.lines if line.verdict not in JUDGED],
+            },
+            "results": {
+                "value": title(self.value),
+                "chosen_by": chosen_by(self.sweep) if self.value.startswith("best_") else "",
+                "ranked": is_ranked(self.value),
+                "results": results.results(self.cells),
+            },
+            "failures": {
+                "failures": failures.failures(self.sweep),
+                "failed": self.failed,
+                "broken": list(self.sweep.broken.itertuples(index=False, name=None)),
+            },
+            "configuration": {"varying": varying, "shared": shared},
+            "provenance": {"origin": where_from},
+        }
+        return {name: _template(f"{name}.html").render(**values) for name, values in found.items()}
+
+    @property
+    def figures(self) -> str:
+        """The section of the figures, which takes seconds."""
+        assert self.value is not None
+        numbers = [n for n in belonging(self.sweep.runs) if n.role is Role.PUBLISHED]
+        return _template("figures.html").render(drawings=list(pictures.drawings(self.sweep, self.value, numbers)))
+
+    @property
+    def failed(self) -> int:
+        return int(self.runs["state"].isin([state.value for state in BROKEN]).sum())
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """What the script works with."""
+        curves = packed.packed(self.sweep.epochs, list(self.runs["run"]))
+        places = {kind.key: place for place, kind in enumerate(self.facets)}
+        columns = self.columns
+        varying, shared = configuration.varying_and_shared(self.runs)
+        epochs = self.runs["diverged_epoch"] if "diverged_epoch" in self.runs else pd.Series(np.nan, self.runs.index)
+        return {
+            **curves,
+            "runs": list(self.runs["run"]),
+            "facets": [_for_script(kind) for kind in self.facets],
+            "cells": number_of(self.runs).tolist(),
+            "table": [column.for_script() for column in columns],
+            "diverged": [None if pd.isna(epoch) else int(epoch) for epoch in epochs.tolist()],
+            "choices": {name: places.get(key or "") for name, key in choices(self.runs, self.facets).items()},
+            "value": self.value,
+            "keys": configuration.codes(self.runs, [one.key for one in varying]),
+            "shared": shared,
+            "details": {},
+            "live": False,
+        }
+
+    @cached_property
+    def columns(self) -> list[rows.Column]:
+        return rows.columns(self.runs, self.facets)
+
+    def html(self, fragments: dict[str, str], data: dict[str, Any]) -> bytes:
+        """The whole page."""
+        style, script = style_and_script()
+        connect = "connect-src 'self'; " if data["live"] else ""
+        shown, listed = range(min(len(self.runs), rows.STATIC)), [column for column in self.columns if column.listed]
+        page = _template("report.html").render(
+            name=", ".join(path.resolve().name for path in self.sweep.paths),
+            path=self.sweep.path,
+            where=self.where,
+            policy=f"default-src 'none'; {connect}style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+            "base-uri 'none'; form-action 'none'",
+            style=style,
+            script=script,
+            fragments=fragments,
+            data=data,
+            facets=self.facets,
+            columns=listed,
+            rows=[(str(self.runs["run"].iloc[run]), [one.text(run, self.facets) for one in listed]) for run in shown],
+            total=len(self.runs),
+            left_out=data["left_out"],
+            failed=self.failed + len(self.sweep.broken),
+        )
+        return page.encode("utf-8", "replace")  # a file's name need not be UTF-8
+
+    def _states(self) -> list[tuple[str, int]]:
+        return [(state, int((self.runs["state"] == state).sum())) for state in self.facets[-1].values]
+
+
+@cache
+def style_and_script() -> tuple[str, str]:
+    """What the page looks like, and what it does."""
+    style = (HERE / "report.css").read_text(encoding="utf-8") + style_sheet() + "\n"
+    parts = ((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    return style, '"use strict";\n{\n' + "\n".join(parts) + "}\n"
+
+
+def _template(name: str) -> jinja2.Template:
+    return _environment().get_template(name)
+
+
+@cache
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html")
+    environment.filters["typeset"] = typeset
+    return environment
 
 
 def _hash(text: str) -> str:
     """As a Content-Security-Policy names a style or a script inside the page."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _default(runs: pd.DataFrame) -> str:
-    finals = [name for name in map(str, runs.select_dtypes("number")) if name.startswith("final_")]
-    return DEFAULT if DEFAULT in finals or not finals else finals[0]
 
 
 def _in_order(runs: pd.DataFrame) -> tuple[list[Facet], pd.DataFrame]:
@@ -117,21 +222,23 @@ def _for_script(facet: Facet) -> dict[str, Any]:
 
 
 def _facts(
-    runs: pd.DataFrame, table: pd.DataFrame, lines: Sequence[Line], origin: provenance.Provenance
+    runs: pd.DataFrame, table: pd.DataFrame, lines: Sequence[Line], where_from: origin.Origin
 ) -> list[tuple[str, str, str]]:
     """What is said first: (heading, figure, what it is)."""
     said = [("Runs", str(len(runs)), _of_cells(table))]
     value = str(table["value"].iloc[0])
-    if results.is_ranked(value):
+    if is_ranked(value):
         said += _best(table, value)
     verdicts = Counter(line.verdict for line in lines)
-    if judged := verdicts[Verdict.REPRODUCED] + verdicts[Verdict.DIFFERS]:
-        good = verdicts[Verdict.REPRODUCED]
-        said.append(("Reproduced", f"{good} of {judged}", "published numbers with enough seeds"))
+    if judged := sum(verdicts[verdict] for verdict in JUDGED[:3]):
+        others = [f"{verdicts[v]} {v}" for v in (Verdict.DIFFERS, Verdict.INCONCLUSIVE) if verdicts[v]]
+        said.append(
+            ("Reproduced", f"{verdicts[Verdict.REPRODUCED]} of {judged}", ", ".join(["published lines", *others]))
+        )
     if "seconds" in runs and runs["seconds"].notna().any():
-        machines = len(origin.machines)
+        machines = len(where_from.machines)
         where = f"on {machines} machine{'s' * (machines != 1)}" if machines else "of training"
-        days = " to ".join(dict.fromkeys(time[:10] for time in (origin.first, origin.last) if time))
+        days = " to ".join(dict.fromkeys(time[:10] for time in (where_from.first, where_from.last) if time))
         said.append(("Computing time", _duration(float(runs["seconds"].sum())), ", ".join(filter(None, (where, days)))))
     return said
 

@@ -1,46 +1,47 @@
-"""Pictures: the figures that a sweep has, as SVG inside the page."""
+"""Pictures: the figures that a sweep has, as SVG inside the page: one for a wide page, and one for a phone."""
 
-import base64
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from multirun_analysis import figures
-from multirun_analysis.cell import number_of
-from multirun_analysis.collect import Sweep
-from multirun_analysis.published import Number
-from multirun_analysis.style import render
+from multirun_analysis.figures import registry
+from multirun_analysis.figures.picture import Request
+from multirun_analysis.figures.style import COLUMN
+from multirun_analysis.papers.ours import beside
+from multirun_analysis.papers.published import Number
+from multirun_analysis.read.sweep import Sweep
+from multirun_analysis.report.svg import themed
 from taunode.errors import BadInput
 from taunode.runs.state import State
 
-PIXELS = 130  # an inch: type of 7 points is then as large as the page's small print
-
 
 @dataclass(frozen=True)
-class Picture:
-    """A figure: its name, what its numbers are, its width on a screen in pixels, and its SVG in base64."""
+class Drawing:
+    """A figure: its name, what its numbers are, whether it is as wide as the page, its SVG, and that for a phone."""
 
     name: str
     note: str
-    width: int
+    wide: bool
     svg: str
+    narrow: str  # empty where the other one is narrow enough
 
 
-def pictures(sweep: Sweep, value: str, numbers: Iterable[Number]) -> list[Picture]:
+def drawings(sweep: Sweep, value: str, numbers: Sequence[Number]) -> Iterator[Drawing]:
     """The figure that the sweep asks for, then the others that its runs can fill; none before a run is done."""
-    numbers, found = list(numbers), []
-    for name in _names(sweep) if (sweep.runs["state"] == State.DONE).any() else ():
+    if not (sweep.runs["state"] == State.DONE).any():
+        return
+    shown, left_out = beside(numbers, sweep.runs)
+    request = Request(sweep, value, tuple(shown))
+    first = registry.choose(sweep)
+    skipped = {first, *(["error-key"] if first in ("error-depth", "lr-transfer") else [])}  # it would show the same
+    others = [name for name, entry in registry.FIGURES.items() if name not in skipped and entry.in_report]
+    for name in [first, *others]:
         try:
-            drawn = figures.draw(sweep, name, value, numbers)
+            drawn = registry.draw(name, request)
         except BadInput:  # these runs are not what it shows
             continue
-        width = round(PIXELS * drawn.figure.get_figwidth())
-        found.append(Picture(name, drawn.note, width, base64.b64encode(render(drawn.figure, "svg")).decode()))
-    return found
-
-
-def _names(sweep: Sweep) -> list[str]:
-    first = figures.choose(sweep)
-    if first == "error-depth":
-        return [first, *(name for name in figures.FIGURES if name not in (first, "forward-stability"))]
-    several = first == "curves" and number_of(sweep.runs).nunique() > 1
-    return [first, "wall-time"] if several else [first]
+        wide = drawn.figure.get_figwidth() > COLUMN
+        narrow = themed(registry.draw(name, request.narrowed()).figure, f"{name}-narrow") if wide else ""
+        said = drawn.note.removeprefix(f"{sweep.path}: ")
+        if left_out and registry.FIGURES[name].published:
+            said += f"; published numbers not drawn: {'; '.join(left_out)}"
+        yield Drawing(name, said, wide, themed(drawn.figure, name), narrow)

@@ -1,19 +1,17 @@
-"""Results: the cells of a sweep as depth × (norm ×) τ, or one below the other where more than that tells them apart."""
+"""Results: the cells of a sweep in rows and columns, each with what a reader of the report sees of it."""
 
 import math
 import re
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Any
 
 import pandas as pd
 
-from multirun_analysis.cell import rises
-from multirun_analysis.grid import remarks
-from multirun_analysis.labels import number, title
-from multirun_analysis.pivot import Pivot, default_keys, pivot
-from multirun_analysis.telling import short, telling_keys
-from taunode.errors import BadInput
+from multirun_analysis.cell.grid import remarks
+from multirun_analysis.cell.layout import default_keys, pivot
+from multirun_analysis.labels.quantity import is_ranked, rises
+from multirun_analysis.labels.values import number, short, title
+from multirun_analysis.tables.headings import lines
 from taunode.runs.state import BROKEN, State
 
 BAD = re.compile("|".join([State.DIVERGED, *sorted(BROKEN)]))
@@ -54,34 +52,18 @@ class Results:
 
 def results(cells: pd.DataFrame) -> Results:
     """Lay out what `cells()` returned."""
-    try:
-        layout = pivot(cells, *default_keys(cells))
-    except BadInput:  # other keys vary, too
-        layout = pivot(cells, telling_keys(cells, cells.attrs["keys"]), [])
+    layout = pivot(cells, *default_keys(cells))
     value = str(cells["value"].iloc[0])
     entries = [[_entry(layout.at(row, column)) for column in layout.columns] for row in layout.rows]
     groups = entries if len(layout.columns) > 1 else [[entry for (entry,) in entries]]
     marked = [_marked(group, value) for group in groups]
     rows = marked if len(layout.columns) > 1 else [[entry] for entry in marked[0]]
+    headings = tuple(tuple((str(heading), heading.width) for heading in line) for line in lines(layout))
     return Results(
         tuple(map(short, layout.row_keys)),
-        tuple(_headings(layout)) or (((title(value), 1),),),
+        headings or (((title(value), 1),),),
         tuple((row, tuple(found)) for row, found in zip(layout.rows, rows, strict=True)),
     )
-
-
-def _headings(layout: Pivot) -> list[tuple[tuple[str, int], ...]]:
-    """A line a key of the columns; one with a single value is not worth a line, unless it is the last."""
-    lines = []
-    for level, key in enumerate(layout.column_keys):
-        last = level == len(layout.column_keys) - 1
-        if last or len({place[level] for place in layout.columns}) > 1:
-            prefixes = ((place if last else place[: level + 1]) for place in layout.columns)
-            sign = " = " if key == "tau" else " "
-            lines.append(
-                tuple((f"{short(key)}{sign}{place[level]}", len(list(same))) for place, same in groupby(prefixes))
-            )
-    return lines
 
 
 def _entry(cell: "pd.Series[Any] | None") -> Entry | None:
@@ -91,14 +73,9 @@ def _entry(cell: "pd.Series[Any] | None") -> Entry | None:
     if not cell["n"]:
         return Entry(remarks=said)
     mean, sd, low, high = (number(cell[name], cell["value"]) for name in ("mean", "sd", "low", "high"))
-    several = cell["n"] > 1
-    spread, interval = (f"± {sd}", f"[{low}, {high}]") if several else ("", "")
+    spread = f"± {sd}" if cell["n"] > 1 else ""
+    interval = f"[{low}, {high}]" if pd.notna(cell["low"]) else ""
     return Entry(float(cell["mean"]), mean, spread, interval, int(cell["n"]), said)
-
-
-def is_ranked(value: str) -> bool:
-    """Whether less, or more, of it is better: that holds for errors, losses and accuracies."""
-    return value.endswith(("_error", "_loss")) or rises(value)
 
 
 def _marked(entries: list[Entry | None], value: str) -> list[Entry | None]:
@@ -106,5 +83,5 @@ def _marked(entries: list[Entry | None], value: str) -> list[Entry | None]:
     means = [entry.mean for entry in entries if entry is not None and math.isfinite(entry.mean)]
     if len(means) < 2 or not is_ranked(value):
         return entries
-    best = (max if rises(value) else min)(means)
-    return [entry and replace(entry, best=entry.mean == best) for entry in entries]
+    best = number((max if rises(value) else min)(means), value)  # two that are shown alike are both the best
+    return [entry and replace(entry, best=entry.shown == best) for entry in entries]

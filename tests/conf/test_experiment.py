@@ -74,7 +74,7 @@ def test_the_header_of_a_papers_experiment(name):
 
 
 def published() -> list[dict[str, str]]:
-    text = files("multirun_analysis").joinpath("published.csv").read_text(encoding="utf-8")
+    text = files("multirun_analysis.papers").joinpath("published.csv").read_text(encoding="utf-8")
     return [row for row in csv.DictReader(text.splitlines()) if row["mean"] and row["role"] == "published"]
 
 

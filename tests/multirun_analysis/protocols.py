@@ -1,4 +1,4 @@
-"""Writes multirun_analysis/protocols.yaml: python tests/multirun_analysis/protocols.py, after a change of conf/.
+"""Writes multirun_analysis/papers/protocols.yaml: python tests/multirun_analysis/protocols.py, after a change of conf/.
 
 What an experiment's protocol is: every scientific key of its runs, but those in which repetitions may differ (the seed,
 where the embedding is from), groups it does not use, and what a data set adds when it is there.
@@ -10,8 +10,9 @@ from typing import Any
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-import multirun_analysis
-from multirun_analysis.published import published
+import multirun_analysis.papers
+from multirun_analysis.papers.protocol import FREE
+from multirun_analysis.papers.published import published
 from taunode import build
 from taunode.command.plugins import register
 from taunode.plan.command_line import options_of
@@ -21,11 +22,10 @@ from taunode.runs.files import to_yaml
 from taunode.runs.signature import scientific
 from taunode.runs.where import Where
 
-FILE = Path(multirun_analysis.__file__).with_name("protocols.yaml")
+FILE = Path(multirun_analysis.papers.__file__).with_name("protocols.yaml")
 HEADER = (
     "# Generated from conf/experiment by tests/multirun_analysis/protocols.py: what each published experiment fixes\n"
 )
-FREE = ("seed", "embedding.seed", "embedding.fingerprint", "dataset.fingerprint")
 
 
 def cells(experiment: str) -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from multirun_analysis.published import Number, protocol
+from multirun_analysis.papers.protocol import protocol
+from multirun_analysis.papers.published import Number
 from taunode.runs.directory import RunDirectory, SweepDirectory
 from taunode.runs.files import to_yaml, write_json, write_text
 from taunode.runs.record import Record
@@ -226,12 +227,16 @@ def write_attempt(run: RunDirectory, record: Record, epochs: int, outcome: Outco
             "epochs": whole,
             "steps": 22 * whole,
             "seconds": 1.5 * whole,
-            "final_train_loss": 0.01,
-            "final_test_error": errors[-1],
-            "best_test_error": min(errors),
-            "best_epoch": 1 + errors.index(min(errors)),
             "device": "cpu",
-        } | ({} if done else {"diverged_epoch": whole + 1, "diverged_step": 1})
+        }
+        if errors:  # what diverges in its first epoch has none
+            attempt["summary"] |= {
+                "final_train_loss": 0.01,
+                "final_test_error": errors[-1],
+                "best_test_error": min(errors),
+                "best_epoch": 1 + errors.index(min(errors)),
+            }
+        attempt["summary"] |= {} if done else {"diverged_epoch": whole + 1, "diverged_step": 1}
         write_json(run.done, {"attempt": 1, "state": outcome.state, "summary": record.summary})
     write_json(run.claim(1), attempt)
     record.attempts = [attempt]

@@ -9,7 +9,7 @@ import pytest
 from synthetic import Outcome, configuration, protocol_of, write_runs
 
 from multirun_analysis import command
-from multirun_analysis.published import published
+from multirun_analysis.papers.published import published
 
 
 @pytest.fixture
@@ -35,7 +35,10 @@ def test_the_table_on_the_terminal(grid_sweep, call):
     assert (code, err) == (0, "")
     assert "diverged 2/2" in out
     assert out.count("(n=2)") == 9
-    assert out.splitlines()[-1].startswith(f"{grid_sweep}: final_test_error")
+    assert out.splitlines()[-2].startswith(f"{grid_sweep}: final_test_error")
+    assert out.splitlines()[-1] == "rows arch.depth; columns arch.norm, tau: --rows and --columns choose others"
+    both = ("--rows", "arch.depth", "--columns", "arch.norm,tau")
+    assert "choose others" not in call("table", grid_sweep, *both)[1]
 
 
 @pytest.mark.parametrize("name", ["csv", "markdown", "latex"])
@@ -93,13 +96,15 @@ def test_the_figure_and_the_csv_it_plots(tmp_path, call):
         (["table", "{sweep}", "--where", "arch.dept == 20"], "nearest: arch.depth"),
         (["table", "{sweep}", "--where", "arch.depth ="], "is not an expression"),
         (["figure", "{sweep}", "--where", "arch.depth > 999"], "has no run with arch.depth > 999"),
-        (["figure", "{sweep}", "bars"], "'bars' is not a figure; valid: error-depth, error-tau"),
+        (["figure", "{sweep}", "bars"], "'bars' is not a figure; nearest: curves, error-depth"),
         (["figure", "{sweep}", "forward-stability"], "needs runs with schedule=initialisation"),
         (["figure", "{sweep}", "--where", 'arch.norm == "none"', "--paper"], "has a published number"),
         (["table", "{sweep}", "--output", "{empty}/table.doc"], "one of .csv, .md, .tex, .parquet"),
         (["table", "{sweep}", "--format", "parquet"], "needs --output FILE.parquet"),
         (["table", "{sweep}", "--rows", "arch.dept"], "nearest: arch.depth"),
-        (["table", "{sweep}", "--columns", "arch.norm"], "which differ in tau.exponent"),
+        (["table", "{sweep}", "--rows", "arch.depth", "--columns", "arch.norm"], "which differ in tau.exponent"),
+        (["figure", "{sweep}", "--along", "schedule.rate"], "is no key and no number of these runs"),
+        (["figure", "{sweep}", "error-key", "--lines", "arch.dept"], "nearest: arch.depth"),
         (["table", "{sweep}", "--at", "last"], "valid: final, best, epoch:N"),
         (["table", "{sweep}", "--baseline", "2"], "τ: 1, L^-1/2"),
         (["table", "{sweep}", "--output", "{empty}/table.md", "--format", "csv"], "is markdown, but --format says csv"),
@@ -167,12 +172,21 @@ def test_verify_says_a_line_a_number_and_fails_where_one_differs(tmp_path, call)
     assert first.split("  ")[:2] == ["flow-1a", "RkhsNode layers=5 channels=32 passes=0"]
     for text in ("2.10 ± 0.00 (n=3)", "2.14 ± 0.16 (n=20)", "-0.04", "reproduced"):
         assert text in first
-    assert out.splitlines()[-1] == "2 reproduced, 10 not run"
+    assert len(out.splitlines()) == 5
+    assert out.splitlines()[-2] == "not run: 10 lines of mnist_fig1a"
+    assert out.splitlines()[-1].startswith("2 reproduced, 10 not run; 2 lines judged together")
     code, out, err = call("verify", far)
     assert (code, err) == (1, "")
-    assert out.splitlines()[-1] == "2 differs, 10 not run"
+    assert out.splitlines()[-1].startswith("2 differs, 10 not run")
     assert len(call("verify", far, "--all")[1].splitlines()) > 60
-    assert call("verify", far, "--where", "seed < 2")[0] == 0
+    assert call("verify", far, "--where", "seed == 1")[0] == 0
+
+
+def test_what_is_not_comparable_is_said_once(grid_sweep, call):
+    code, out, _ = call("verify", grid_sweep, "--common-sd")
+    assert code == 0
+    assert out.count("\n") == 3
+    assert out.startswith("not comparable: 6 lines of cifar_depth_bn: ")
 
 
 def test_verify_of_networks_that_nobody_published_is_bad_input(tmp_path, call):
@@ -188,19 +202,30 @@ def test_several_sweeps_are_one(tmp_path, call):
     code, out, err = call("table", tmp_path / "a", *more)
     assert (code, err) == (0, "")
     assert "3.00 ± 1.00 (n=3)" in out
-    assert str(tmp_path / "c") in out.splitlines()[-1]
+    assert str(tmp_path / "c") in out.splitlines()[-2]
     assert call("table", tmp_path / "a", "--also", tmp_path / "d")[0] == 2
 
 
 def test_two_cells_at_one_place_are_bad_input(tmp_path, call):
     sweep = write_runs(tmp_path / "s", [configuration(epochs=epochs) for epochs in (5, 20)]).path
-    for name in ("table", "figure"):
-        code, _, err = call(name, sweep)
-        assert code == 2
-        assert "schedule.epochs (5, 20)" in err
-        assert "--where 'schedule.epochs == 5'" in err
-        assert err.count("\n") == 1
-    assert call("table", sweep, "--where", "schedule.epochs == 5")[0] == 0
+    code, _, err = call("table", sweep, "--rows", "arch.depth", "--columns", "tau")
+    assert code == 2
+    assert "schedule.epochs (5, 20)" in err
+    assert "add it to --columns, or choose with --where 'schedule.epochs == 5'" in err
+    assert err.count("\n") == 1
+    assert call("table", sweep)[1].count("(n=1)") == 2
+    assert call("figure", sweep)[0] == 0
+
+
+def test_published_numbers_of_another_protocol_are_listed_and_not_drawn(grid_sweep, tmp_path, call):
+    plain, beside = tmp_path / "plain", tmp_path / "beside"
+    call("figure", grid_sweep, "--output", plain)
+    code, out, _ = call("figure", grid_sweep, "--paper", "--output", beside)
+    assert code == 0
+    assert plain.with_suffix(".png").read_bytes() == beside.with_suffix(".png").read_bytes()
+    said = out.splitlines()[-1].partition("published numbers not drawn: ")[2]
+    assert said.startswith("6 of cifar_depth_bn, not comparable (dataset.")
+    assert said.endswith("4 of cifar_depth_bn, not run")
 
 
 def test_different_code_is_said_on_stderr(tmp_path, call):

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 
+import multirun_analysis
 from slurm.cluster import TINY, Cluster
 
 QUICK = {"TAUNODE_TEST_TRAINING": "quick"}
@@ -214,6 +215,9 @@ def test_status_logs_why_and_cancel(cluster):
     said = cluster.sweep("status", "looked")
     assert "3 queued, 1 running" in said
     assert "job " in said
+    cluster.states("looked")  # this process asks this cluster
+    table = multirun_analysis.load(cluster.folder / "looked").runs
+    assert Counter(table["state"]) == {"queued": 3, "running": 1}
     assert "attempt 1 on cpu" in cluster.sweep("logs", str(running.path))
     first, second = [str(run.path) for run in cluster.runs("looked")[:2]]
     told = cluster.sweep("why", first, second, code=1)

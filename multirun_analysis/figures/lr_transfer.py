@@ -1,0 +1,34 @@
+"""Transfer of the learning rate: error against it, a line a depth, the best rate of each line marked with a star.
+
+Where the stars stand one above the other, the rate that was tuned for the shallow network serves the deep one (G. Yang,
+D. Yu, C. Zhu, S. Hayou, arXiv 2310.02244; B. Bordelon, L. Noci, M. Li, B. Hanin, C. Pehlevan, arXiv 2309.16620).
+"""
+
+from dataclasses import replace
+
+import pandas as pd
+
+from multirun_analysis.cell.layout import is_number
+from multirun_analysis.figures import error_key
+from multirun_analysis.figures.picture import Picture, Request
+from taunode.errors import BadInput
+
+RATES = ("lr", "learning_rate")
+
+
+def draw(request: Request) -> Picture:
+    """
+    Raises:
+        BadInput: no learning rate varies.
+    """
+    key = request.along or rate(request.cells)
+    if key is None:
+        raise BadInput("lr-transfer needs a learning rate with several values: a key named lr; choose with --along")
+    drawn = error_key.draw(replace(request, along=key), stars=True)
+    return replace(drawn, note=f"{drawn.note}; stars: the best {key.rpartition('.')[2]} of each line")
+
+
+def rate(cells: pd.DataFrame) -> str | None:
+    """The learning rate that varies."""
+    keys = (key for key in cells.attrs["keys"] if key.rpartition(".")[2] in RATES)
+    return next((key for key in keys if is_number(cells[key])), None)

@@ -1,0 +1,328 @@
+"""Collect: sweep directories become pandas tables, one row a run, and one row a run and epoch.
+
+Sweeps of ours, plain Hydra multiruns, single runs, and several of them at once. A run that cannot be read is neither
+fatal nor dropped: it is listed with the reason. Nothing in a run directory is executed.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+import yaml
+
+from multirun_analysis.labels.tau import in_order_of_tau
+from multirun_analysis.read.cache import Cache
+from multirun_analysis.read.epochs import read_epochs
+from multirun_analysis.read.hydra_run import HydraRun, find
+from multirun_analysis.read.taunode_run import OurRun
+from taunode.cluster.submission import InSlurm
+from taunode.errors import BadInput, plain
+from taunode.runs.directory import RunDirectory, SweepDirectory, runs_of
+from taunode.runs.files import Unreadable
+from taunode.runs.state import RESULTS, State
+from taunode.runs.where import UnknownKey, Where
+
+OPEN = (State.PLANNED, State.RUNNING, State.STALLED)  # states that Slurm knows more of
+# What damaged files raise on their way through YAML, JSON and the record's fields. Nothing in them is executed.
+UNREADABLE = (
+    BadInput,
+    OSError,
+    yaml.YAMLError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+    OverflowError,
+)
+
+
+class Run(Protocol):
+    """A run directory, whoever wrote it."""
+
+    key: str  # within its sweep
+    name: str  # within what is read together
+    path: str
+
+    def read(self) -> tuple[dict[str, Any], dict[str, Any], bool]:
+        """The flattened configuration, what else its row says, and whether that holds until a file changes.
+
+        Raises:
+            UNREADABLE: a file is damaged.
+        """
+
+    def tables(self) -> list[Path]:
+        """The files of its epochs: metrics, and timings if there are any; none while it has no epoch."""
+
+
+@dataclass(repr=False)
+class Sweep:
+    """The runs of sweep directories.
+
+    Attributes:
+        paths: the directories as they were given.
+        runs: one row a run: `run` (directory name; with several sweeps `sweep/name`), `path`, `sweep`, the flattened
+            configuration (`arch.depth`, `seed`, …; lists as tuples, NA where a run lacks a key), `depth` and `tau`
+            (labels, ordered: depth ascending, τ descending), `state` (derived), `signature`, the facts of planning
+            (`tau_value`, `blocks`, `parameters`, …), the summary (`final_test_error` in percent, `seconds`, …) and
+            `attempts` (count) and `code` (digests of what they ran). `runs.attrs["keys"]` lists the columns of the
+            configuration.
+        broken: one row a run that could not be read: `run`, `reason`.
+        copies: one row a run that is left out because another one has its signature: `run`, `same_as`. Runs with one
+            signature are one run, wherever they lie; the first that has a result stands for all.
+    """
+
+    paths: tuple[Path, ...]
+    runs: pd.DataFrame
+    broken: pd.DataFrame
+    copies: pd.DataFrame = field(default_factory=lambda: _copies([]))
+    sources: list[tuple[Cache, list[Run]]] = field(default_factory=list)  # a sweep each
+
+    @property
+    def path(self) -> str:
+        """Where it is from, in words."""
+        return ", ".join(map(str, self.paths))
+
+    @property
+    def summary(self) -> str:
+        """`sweeps/x: 24 runs, 18 done, 6 diverged; 1 could not be read`."""
+        counts = self.runs["state"].value_counts()
+        said = [f"{len(self.runs)} runs", *(f"{counts[state]} {state}" for state in State if state in counts)]
+        lost = f"; {len(self.broken)} could not be read" if len(self.broken) else ""
+        twice = f"; {len(self.copies)} more are copies of these" if len(self.copies) else ""
+        return f"{self.path}: {', '.join(said)}{lost}{twice}"
+
+    def __repr__(self) -> str:
+        return f"Sweep({self.summary})"
+
+    def _repr_html_(self) -> str:
+        broken = self.broken.to_html(index=False) if len(self.broken) else ""
+        return f"<p>{escape(self.summary)}</p>{broken}"
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """One row a run and epoch, read when first asked for.
+
+        Columns: `run` (categorical), `epoch`, those of metrics.csv (errors in percent), and `seconds`,
+        `images_per_second`, `peak_memory_mb` of timings.csv. The attempt is the one that `done` names, else the
+        newest with metrics. Runs whose files cannot be read are added to `broken`.
+        """
+        chosen = set(self.runs["run"])
+        tables = []
+        for cache, runs in self.sources:
+            table, broken = cache.epochs([run for run in runs if run.name in chosen], read_epochs)
+            self.broken = pd.concat([self.broken, _broken(broken)], ignore_index=True)
+            tables.append(table)
+        if len(tables) == 1:
+            return tables[0]
+        names = pd.CategoricalDtype(self.runs["run"])
+        return pd.concat([table.assign(run=table["run"].astype(names)) for table in tables], ignore_index=True)
+
+
+def load(*sweep_dirs: Path | str, where: str | None = None, once: bool = True) -> Sweep:
+    """Read sweep directories (ours, plain Hydra multiruns, or single runs).
+
+    Args:
+        sweep_dirs: one or more.
+        where: a condition on the columns of `runs`, such as `arch.depth >= 56 and state == "done"`; a key that
+            only other runs have is null.
+        once: of runs with one signature keep one; to compare two sweeps, all are needed.
+
+    Raises:
+        BadInput: no sweep directory; written by a newer taunode; `where` is no condition, or names an unknown key.
+    """
+    condition = None if where is None else Where(where)
+    paths = tuple(dict.fromkeys(map(Path, sweep_dirs)))
+    rows: list[dict[str, Any]] = []
+    broken: list[tuple[str, str]] = []
+    shapes: dict[tuple[tuple[str, ...], tuple[str, ...]], None] = {}  # of a row; thousands of runs have a handful
+    sources = []
+    for path in paths:
+        prefix = f"{path}/" if len(paths) > 1 else ""
+        cache, runs = Cache(path), _runs(path, prefix)
+        slurm = InSlurm.of(SweepDirectory(path))
+        sources.append((cache, runs))
+        for run, found in cache.rows(runs, _read):
+            if isinstance(found, str):
+                broken.append((run.name, found))
+                continue
+            config, rest = found
+            if slurm.submissions and rest["state"] in OPEN:  # no file of the run's says what is in the queue
+                rest = {**rest, "state": _state(run, slurm) or rest["state"]}
+            # In a row our own words win: `tau` is the label, also where the configuration's group tau is null.
+            own = {"run": run.name, "path": run.path, "sweep": str(path)}
+            rows.append(own | config | rest | own)
+            shapes[tuple(config), tuple(rest)] = None
+    if condition is not None:
+        rows, untold = _select(rows, condition)
+        broken += untold
+    rows, copies = _distinct(rows) if once else (rows, [])
+    keys = dict.fromkeys(key for config_keys, rest_keys in shapes for key in config_keys if key not in rest_keys)
+    keys = {key: None for key in keys if key not in ("run", "path", "sweep")}
+    return Sweep(paths, _table(rows, list(keys)), _broken(broken), _copies(copies), sources)
+
+
+def _runs(path: Path, prefix: str) -> list[Run]:
+    """The runs of a directory.
+
+    Raises:
+        BadInput: it holds none.
+    """
+    sweep, own = SweepDirectory(path), os.path.basename(os.path.abspath(path))
+    if RunDirectory(path).record.exists():
+        return [OurRun(own, prefix + own, str(path))]
+    if sweep.runs.is_dir():
+        names = sweep.named()
+        shown = _shown(names)
+        return [OurRun(name, prefix + shown[name], os.path.join(sweep.runs, name)) for name in names]
+    found = {os.path.relpath(run, path): str(run) for run in find(path)}
+    if not found:
+        runs_of(path)  # says what is wrong with it
+    shown = _shown(own if key == "." else key for key in found)
+    return [HydraRun(key, prefix + shown[own if key == "." else key], run) for key, run in found.items()]
+
+
+def _shown(names: Iterable[str]) -> dict[str, str]:
+    """The names of run directories as they are shown, all different."""
+    shown = {name: plain(name) for name in names}
+    count = Counter(shown.values())
+    return {name: one if count[one] == 1 else ascii(name) for name, one in shown.items()}
+
+
+def _read(run: Run) -> tuple[tuple[dict[str, Any], dict[str, Any]] | str, bool]:
+    """Configuration and the rest, or the reason why there are none; and whether that holds until a file changes."""
+    if not _is_utf8(run.path):  # no column of a table could hold it
+        return "its name is not UTF-8", False
+    try:
+        config, rest, settled = run.read()
+    except UNREADABLE as error:
+        return _reason(error), False
+    return (plainly(config), plainly(rest)), settled
+
+
+def plainly(value: Any) -> Any:
+    """A value of a file with characters that steer a terminal as escapes, in all its texts."""
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, dict):
+        return {plainly(key): plainly(item) for key, item in value.items()}
+    return [plainly(item) for item in value] if isinstance(value, list) else value
+
+
+def _state(run: Run, slurm: InSlurm) -> str | None:
+    try:
+        return slurm.look(RunDirectory(run.path))[2].value
+    except Unreadable:  # it has just changed
+        return None
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _reason(error: Exception) -> str:
+    """One line for a file that could not be read."""
+    match error:
+        case BadInput():
+            text = str(error)
+        case OSError():
+            text = f"{error.filename}: {error.strerror}"
+        case _:
+            text = f"{type(error).__name__}: {error}"
+    return " ".join(text.split())
+
+
+def _distinct(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """The rows without those of which another one has the signature, and (run, the one that is kept) of these."""
+    kept: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        known = kept.setdefault(row["signature"] or row["path"], row)
+        if known["state"] not in RESULTS and row["state"] in RESULTS:
+            kept[row["signature"]] = row
+    if len(kept) == len(rows):
+        return rows, []
+    names = {row["run"] for row in kept.values()}
+    copies = [(row["run"], kept[row["signature"]]["run"]) for row in rows if row["run"] not in names]
+    return [row for row in rows if row["run"] in names], copies
+
+
+def _select(rows: list[dict[str, Any]], condition: Where) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """The rows that meet a condition, and (name, reason) of those whose values cannot be compared.
+
+    Raises:
+        BadInput: it names an unknown key, or can be told of no row.
+    """
+    absent = dict.fromkeys(_names(rows))
+    met: list[dict[str, Any]] = []
+    untold: list[tuple[str, str]] = []
+    for row in rows:
+        try:
+            if condition(absent | row):
+                met.append(row)
+        except UnknownKey:
+            raise
+        except BadInput as error:
+            untold.append((row["run"], str(error)))
+            if len(untold) == len(rows):
+                raise
+    return met, untold
+
+
+def _names(rows: list[dict[str, Any]]) -> list[str]:
+    """The names of all columns, in the order in which they first come."""
+    return list(dict.fromkeys(name for shape in dict.fromkeys(map(tuple, rows)) for name in shape))
+
+
+def _table(rows: list[dict[str, Any]], keys: list[str]) -> pd.DataFrame:
+    """The rows as a table: the configuration's columns together, each column with the dtype that its values have."""
+    names = dict.fromkeys(["run", "path", "sweep", *keys, "tau", "state", "signature"])
+    names |= dict.fromkeys(_names(rows))
+    table = pd.DataFrame({name: _column([row.get(name) for row in rows]) for name in names})
+    table["tau"] = in_order_of_tau(table)
+    if "arch.depth" in table and pd.api.types.is_numeric_dtype(table["arch.depth"]) and "depth" not in table:
+        depths = pd.Index(sorted(table["arch.depth"].dropna().unique()))
+        labels = table["arch.depth"].map({depth: f"{depth:g}" for depth in depths})
+        table["depth"] = pd.Categorical(labels, [f"{depth:g}" for depth in depths], ordered=True)
+    table.attrs["keys"] = keys
+    return table
+
+
+def _column(values: list[Any]) -> "pd.Series[Any]":
+    """Integers and booleans stay what they are, with NA where one is missing; lists become tuples."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
+        return pd.Series(values, dtype="Int64" if None in values else "int64")
+    if kinds == {bool}:
+        return pd.Series(values, dtype="boolean" if None in values else "bool")
+    if kinds in ({float}, {int, float}):
+        return pd.Series(values, dtype="float64")
+    if kinds == {str}:
+        return pd.Series(values)
+    return pd.Series([_frozen(value) for value in values], dtype="object")
+
+
+def _frozen(value: Any) -> Any:
+    """A value that can be compared and grouped by: lists as tuples, mappings as tuples of (key, value)."""
+    if isinstance(value, list):
+        return tuple(_frozen(item) for item in value)
+    if isinstance(value, dict):
+        return tuple((key, _frozen(item)) for key, item in value.items())
+    return value
+
+
+def _broken(rows: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    return pd.DataFrame([(plain(run), plain(reason)) for run, reason in rows], columns=["run", "reason"], dtype="str")
+
+
+def _copies(rows: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=["run", "same_as"], dtype="str")
