@@ -9,14 +9,9 @@ The names in these options are the ones that can be built; what a run directory 
 import functools
 import hashlib
 import importlib
-import importlib.metadata
-import importlib.util
-import io
 import os
 import re
 import sys
-import traceback
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -53,6 +48,9 @@ def packages() -> tuple[Path, ...]:
     Raises:
         BadInput: an entry point names no package that is installed.
     """
+    import importlib.metadata  # 40 ms, which who looks at a sweep need not wait for
+    import importlib.util
+
     found = []
     for point in importlib.metadata.entry_points(group="taunode"):
         spec = importlib.util.find_spec(point.value) if point.value.isidentifier() else None
@@ -128,6 +126,8 @@ def load(target: str, key: str) -> Callable[..., Any]:
 
 def in_one_line(error: BaseException) -> str:
     """What went wrong in code that is not ours, and where."""
+    import traceback
+
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
     frames = [one for one in traceback.extract_tb(error.__traceback__) if not one.filename.startswith("<frozen")]
@@ -166,12 +166,17 @@ def update(state: "hashlib.blake2b") -> None:
 
 def versions() -> dict[str, str]:
     """The versions of the packages."""
+    import importlib.metadata
+
     points = importlib.metadata.entry_points(group="taunode")
     return {point.value: point.dist.version for point in points if point.dist is not None}
 
 
 def archive() -> bytes:
     """A zip of these files, the same bytes for the same files; empty where there are none, or they are not small."""
+    import io
+    import zipfile
+
     found = list(_files())
     if not found or sum(file.stat().st_size for _, file in found) > SMALL:
         return b""

@@ -107,7 +107,7 @@ def status(
     from taunode.show.selection import select
     from taunode.show.status import summary
 
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, emoji=False)
     chosen = select(sweep, where)
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while watch and any(one.state in AT_WORK for one in chosen.runs):
@@ -293,7 +293,7 @@ def list_sweeps(
 
     from taunode.show.listing import listing
 
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, emoji=False)
     console.print(listing(directory, console.width))
 
 
