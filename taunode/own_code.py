@@ -60,9 +60,19 @@ def packages() -> tuple[Path, ...]:
     return tuple(found)
 
 
+_exported = os.environ.get(VARIABLE, "")  # when this process began
+
+
+def lasting() -> list[Path]:
+    """The directories whose options every command line has: those in the variable, and of packages. What a flag names
+    is one command's."""
+    exported = [Path(one).absolute() for one in _exported.split(os.pathsep) if one]
+    return [*exported, *(package / "conf" for package in packages() if (package / "conf").is_dir())]
+
+
 def options() -> list[Path]:
     """The directories with options of this user's own."""
-    return [*folders(), *(package / "conf" for package in packages() if (package / "conf").is_dir())]
+    return [*dict.fromkeys([*folders(), *lasting()])]
 
 
 def targets(group: str = "") -> frozenset[str]:

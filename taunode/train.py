@@ -102,6 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(run(arguments))
     except KeyboardInterrupt:  # while Hydra was imported
         sys.exit(130)
+    except RuntimeError as error:  # before 3.12 Python wraps what interrupts the making of a class
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            sys.exit(130)
+        raise
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def test_a_network_of_a_folder_is_trained_and_loaded(tmp_path):
         ("lacks", NETWORK, "Lineal", "has no class Lineal; it has: Linear, Broken, NoNetwork"),
         ("other", NETWORK, "NoNetwork", "other.NoNetwork is no subclass of taunode.models.network.Network"),
         ("function", "def Linear():\n    return 1\n", "Linear", "is no subclass of taunode.models.network.Network"),
-        ("broken", NETWORK, "Broken", "ValueError: a mistake of its author's (HERE/broken.py, line 29)"),
+        ("broken", NETWORK, "Broken", "ValueError: a mistake of its author's (HERE/broken.py, line 30)"),
         ("json", NETWORK, "Linear", "not a module of HERE; call that one otherwise"),
     ],
 )

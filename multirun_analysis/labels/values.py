@@ -62,7 +62,9 @@ def texts(values: Sequence[Any], key: str = "") -> list[str]:
     """Many values as text: what differs has different texts, if need be longer ones."""
     shown = {literal(value): text(value, key) for value in values}
     often = Counter(shown.values())
-    return [shown[full] if often[shown[full]] == 1 else full.strip('"') for full in map(literal, values)]
+    longer = {full: short if often[short] == 1 else full.strip('"') for full, short in shown.items()}
+    told = longer if len(set(longer.values())) == len(longer) else {full: full for full in shown}  # true and "true"
+    return [told[full] for full in map(literal, values)]
 
 
 def literal(value: Any) -> str:

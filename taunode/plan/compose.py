@@ -45,7 +45,7 @@ def search_path(config_dir: Path | None = None) -> ConfigSearchPath:
             raise BadInput(f"--config-dir {config_dir}: {what}")
         _refuse_base_60(config_dir)
         search.prepend("command-line", f"file://{config_dir.resolve()}", SearchPathQuery(provider="schema"))
-    for directory in own_code.options():
+    for directory in own_code.lasting():
         if config_dir is None or directory != config_dir.resolve():
             _refuse_base_60(directory)
             search.prepend("own", f"file://{directory}", SearchPathQuery(provider="schema"))

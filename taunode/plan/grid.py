@@ -14,6 +14,7 @@ from taunode.errors import BadInput, nearest
 from taunode.plan.compose import Composer
 
 Choices = list[tuple[str, ...]]  # what one dimension of the grid can be, each a list of overrides
+MOST = 10_000_000  # runs of a sweep
 MANY = 100_000  # runs, above which a command asks whether that was meant
 
 
@@ -83,6 +84,8 @@ def _check_size(overrides: Mapping[str, Override], zipped: Sequence[Sequence[str
     counts = {key: _count(override) for key, override in overrides.items()}
     firsts = {name: names[0] for names in zipped for name in names}  # lists that go together count once
     total = math.prod(count for key, count in counts.items() if firsts.get(key, key) == key)
+    if yes and total > MOST:
+        raise BadInput(f"these lists make {total:,} runs; a sweep has at most {MOST:,}")
     if total > MANY and not yes:
         raise BadInput(f"these lists make {total:,} runs; if that is what you want, add --yes")
 

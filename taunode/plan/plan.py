@@ -80,6 +80,13 @@ def directory(typed: str, name: str, key: str) -> Path:
     return placed(typed.replace("{name}", name), key)
 
 
+def _is_it(run: RunDirectory, signature: str) -> bool:
+    try:
+        return run.read_record().signature == signature
+    except Unreadable:
+        return False
+
+
 def plan_sweep(
     composer: Composer,
     jobs: Iterable[Sequence[str]],
@@ -130,7 +137,7 @@ def plan_sweep(
                 planned[key] = PlannedRun(said, config, key, run, exists=True)
             else:
                 run = sweep.run(run_name(said, shown(swept, config), key))
-                if os.path.lexists(run.path):
+                if os.path.lexists(run.path) and not _is_it(run, key):  # else another command has just made it
                     raise BadInput(f"{run.path} is in the way: it is not the run that its name says")
                 planned[key] = PlannedRun(said, config, key, run, exists=False, facts=freezer.check(config))
             planned[key].job = list(overrides)

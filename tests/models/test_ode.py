@@ -276,7 +276,8 @@ def test_bfloat16_reaches_every_knot(solver):
 
 def composed(*overrides):
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return OmegaConf.to_container(compose("config", overrides=["runtime.data_root=null", *overrides]), resolve=True)
+        config = compose("config", overrides=["runtime.data_root=null", *overrides])
+    return build.complete(OmegaConf.to_container(config, resolve=True))
 
 
 @pytest.mark.parametrize("arch", ["rkhs_node", "shl_node"])
@@ -298,7 +299,7 @@ def test_a_named_solver_is_that_method(name):
 
 def test_a_tableau_is_typed_in():
     config = composed("arch=rkhs_node", "arch.layers=2", "solver=tableau", "solver.a=[[],[2/3]]", "solver.b=[1/4,3/4]")
-    solver = build.network(build.complete(config)).solver
+    solver = build.network(config).solver
     assert solver.tableau == TABLEAUS["ralston"]
 
 

@@ -152,7 +152,7 @@ SHAPES: dict[str, Callable[[Path], Any]] = {
     "optimizer × seed": lambda path: write_runs(
         path, [optimizer(kind, seed) for kind, seeds in MOMENTA.items() for seed in seeds], wavy
     ),
-    "one number": lambda path: write_runs(path, product(schedule__weight_decay=(0.0, 1e-4, 5e-4), seed=(0, 1)), wavy),
+    "one number": lambda path: write_runs(path, product(optimizer__weight_decay=(0.0, 1e-4, 5e-4), seed=(0, 1)), wavy),
     "one word": lambda path: write_runs(path, product(arch__norm=("batch", "none", "layer"), seed=(0, 1, 2)), wavy),
     "five keys": lambda path: write_runs(
         path,

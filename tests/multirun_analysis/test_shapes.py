@@ -37,7 +37,7 @@ CHOICES = {
     "lr × depth × norm × τ": ("rows arch.depth, schedule.lr; columns arch.norm, tau", "lr-transfer"),
     "solver × layers": ("rows arch.layers; columns solver.method", "error-key"),
     "optimizer × seed": ("rows optimizer._target_; columns nothing", "curves"),
-    "one number": ("rows schedule.weight_decay; columns nothing", "error-key"),
+    "one number": ("rows optimizer.weight_decay; columns nothing", "error-key"),
     "many by many": ("rows schedule.lr; columns schedule.batch_size", "lr-transfer"),
     "own network": ("rows arch.width; columns nothing", "error-key"),
     "τ a block": ("rows arch.depth; columns tau", "error-depth"),

@@ -105,7 +105,7 @@ def steps(**changes: Any) -> Steps:
         "lr": 0.2,
         "milestones": [2],
         "factor": 0.1,
-        "warmup_epochs": 1.5,
+        "warmup_epochs": min(1.5, changes.get("epochs", 4)),
     }
     return Steps(**(settings | changes))
 

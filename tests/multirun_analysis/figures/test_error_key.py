@@ -84,10 +84,10 @@ def test_everything_is_inside_the_axes(grid_sweep):
 
 def test_cells_without_the_key_are_counted(tmp_path):
     configs = [configuration(seed=seed) for seed in range(3)]
-    configs[0]["arch"]["width"] = 8
-    configs[1]["arch"]["width"] = 16
-    picture = figure(load(write_runs(tmp_path / "s", configs).path), "error-key", along="arch.width")
-    assert "1 cells without a value of arch.width are not drawn" in picture.note
+    configs[0]["arch"]["wings"] = 8
+    configs[1]["arch"]["wings"] = 16
+    picture = figure(load(write_runs(tmp_path / "s", configs).path), "error-key", along="arch.wings")
+    assert "1 cells without a value of arch.wings are not drawn" in picture.note
 
 
 def test_runs_that_differ_in_nothing_are_refused(tmp_path):

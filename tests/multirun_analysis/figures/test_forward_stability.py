@@ -9,6 +9,7 @@ from synthetic import configuration, write_initialisations, write_runs
 from multirun_analysis import load
 from multirun_analysis.figures.forward_stability import ROOM, draw, growth
 from multirun_analysis.figures.picture import Request
+from multirun_analysis.read.sweep import Sweep
 from taunode.errors import BadInput
 
 
@@ -67,7 +68,7 @@ def test_two_norms_at_one_point_are_two_lines(runs):
     table = growth(changed)
     assert len(table) == 2 * 40
     assert set(zip(table["other"], table["n"], strict=True)) == {("norm batch", 2), ("norm none", 1)}
-    lines = draw(changed)[0].axes[0].lines
+    lines = draw(Request(Sweep((), changed, changed.head(0)))).figure.axes[0].lines
     assert {(str(line.get_label()).partition(", ")[2], line.get_linestyle()) for line in lines} == {
         ("norm batch", "-"),
         ("norm none", "--"),

@@ -25,7 +25,7 @@ def test_every_number_of_the_papers_is_of_a_cell_of_its_experiment():
         ({}, {}),
         ({"a": 2}, {"a": (2, 1)}),
         ({"a": 1.0}, {}),
-        ({"b": None}, {"b": (None, [0.5, 1])}),
+        ({"b": None}, {"b": (None, (0.5, 1))}),
         ({"c": "mine"}, {"c": ("mine", None)}),  # a key that the protocol does not name
         ({"c": float("nan")}, {}),
         ({"seed": 7, "embedding.fingerprint": "x"}, {}),

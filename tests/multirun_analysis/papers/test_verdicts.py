@@ -248,7 +248,7 @@ def test_a_key_that_the_protocol_does_not_name_is_a_difference(tmp_path):
     line = lines_of(tmp_path, RKHS, errors(2.1, 2.1, 2.1), another_optimizer)["final_test_error"]
     assert line.verdict is Verdict.NOT_COMPARABLE
     assert line.differing == {
-        "optimizer._target_": ("mine.AdamW", None),
+        "optimizer._target_": ("mine.AdamW", "taunode.training.optimizer.Sgd"),
         "optimizer.betas": ((0.9, 0.999), None),
         "optimizer.momentum": (None, 0),
         "optimizer.weight_decay": (None, 0),
