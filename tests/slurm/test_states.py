@@ -23,7 +23,7 @@ EXPECTED = {
     "5": ("failed", "FAILED"),  # killed every time
     "6": ("out_of_memory", "FAILED"),  # MemoryError
     "7": ("out_of_memory", "FAILED"),  # the task was killed; slurmstepd says why
-    "8": ("timeout", "TIMEOUT"),  # the limit is shorter than a step
+    "8": ("timeout", "FAILED"),  # the limit is shorter than a step: killed after its grace, before Slurm ends the task
     "9": ("done", "COMPLETED"),  # three limits in a row
     "10": ("done", "COMPLETED"),
     "11": ("cancelled", "CANCELLED"),  # scancel
