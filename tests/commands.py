@@ -38,7 +38,7 @@ LOADED = (
     "taunode.show.listing",
     "taunode.show.logs",
     "taunode.show.preview",
-    "multirun_analysis.views",
+    "multirun_analysis.api",
     "multirun_analysis.tables",
     "multirun_analysis.report.page",
     "scipy.special",
