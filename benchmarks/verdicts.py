@@ -116,8 +116,8 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=10_000)
     draws = parser.parse_args().draws
 
-    def share(verdict: Verdict, **setting: float) -> Callable[[int], float]:
-        return lambda n: one_number(draws, n, **setting)[verdict]  # type: ignore[arg-type]
+    def share(verdict: Verdict, **setting: Any) -> Callable[[int], float]:
+        return lambda n: one_number(draws, n, **setting)[verdict]
 
     differs = Verdict.DIFFERS
     table(

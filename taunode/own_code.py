@@ -127,11 +127,11 @@ def load(target: str, key: str) -> Callable[..., Any]:
     where = Path(getattr(loaded, "__file__", None) or ".").resolve()
     if home is not None and not where.is_relative_to(home):
         raise BadInput(f"{key}: {target}: {module} is {where}, not a module of {home}; call that one otherwise")
-    found = getattr(loaded, name, None)
-    if not callable(found):
+    found: Callable[..., Any] | None = getattr(loaded, name, None)
+    if found is None or not callable(found):
         classes = [n for n, value in vars(loaded).items() if isinstance(value, type) and value.__module__ == module]
         raise BadInput(f"{key}: {where} has no class {name}; it has: {nearest(name, classes) if classes else 'none'}")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def in_one_line(error: BaseException) -> str:

@@ -38,7 +38,7 @@ def expanded(typed: str | Path, key: str) -> Path:
         raise BadInput(f"{key}={typed}: there is no user {path.partition('/')[0][1:]!r}")
     if "\0" in path:
         raise BadInput(f"{key}: a path cannot hold a zero byte, got {str(typed)!r}")
-    if not _is_utf8(path):  # no record could hold it
+    if not is_utf8(path):  # no record could hold it
         raise BadInput(f"{key}: a path of taunode's is UTF-8, got {typed!s}")
     longest = max(len(os.fsencode(name)) for name in path.split("/"))
     if longest > LONGEST:
@@ -53,12 +53,13 @@ def placed(typed: str | Path, key: str) -> Path:
         BadInput: as `expanded`; its links lead in a circle; or it lies in a directory whose name is not UTF-8.
     """
     path = expanded(typed, key).absolute()
-    if not _is_utf8(str(path)):
+    if not is_utf8(str(path)):
         raise BadInput(f"{key}={typed}: {path}: a directory of taunode's has a name in UTF-8")
     return resolved(path) if path.is_symlink() else path
 
 
-def _is_utf8(path: str) -> bool:
+def is_utf8(path: str) -> bool:
+    """Whether a path can stand in a record or a table; a file's name may be any bytes."""
     try:
         path.encode()
     except UnicodeEncodeError:

@@ -81,10 +81,11 @@ def _value_axis(
 ) -> "tuple[Normalize, np.ndarray[Any, np.dtype[np.float64]]]":
     means = cells["mean"].dropna()
     low, high = (means.min(), means.max()) if len(means) else (0.0, 1.0)
-    scale = Normalize(low, high if high > low else low + 1)
+    top = high if high > low else low + 1
+    scale = Normalize(low, top)
     _line(axes, at)
     for share in (0.0, 0.25, 0.5, 0.75, 1.0) if len(means) else ():
-        _tick(axes, at, share, number(low + share * (scale.vmax - low), value))  # type: ignore[operator]
+        _tick(axes, at, share, number(low + share * (top - low), value))
     if cells["mean"].isna().any():
         _tick(axes, at, DIVERGED, "diverged")
     return scale, np.where(cells["mean"].notna(), scale(cells["mean"].fillna(low)), DIVERGED)

@@ -23,6 +23,7 @@ from multirun_analysis.read.hydra_run import HydraRun, find
 from multirun_analysis.read.taunode_run import OurRun
 from taunode.cluster.submission import InSlurm
 from taunode.errors import BadInput, plain
+from taunode.paths import is_utf8
 from taunode.runs.directory import RunDirectory, SweepDirectory, runs_of
 from taunode.runs.files import Unreadable
 from taunode.runs.state import RESULTS, State
@@ -104,6 +105,10 @@ class Sweep:
     def _repr_html_(self) -> str:
         broken = self.broken.to_html(index=False) if len(self.broken) else ""
         return f"<p>{escape(self.summary)}</p>{broken}"
+
+    def read_epochs(self) -> None:
+        """Read the epochs now, so that `broken` has all runs that cannot be read."""
+        _ = self.epochs
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
@@ -197,7 +202,7 @@ def _shown(names: Iterable[str]) -> dict[str, str]:
 
 def _read(run: Run) -> tuple[tuple[dict[str, Any], dict[str, Any]] | str, bool]:
     """Configuration and the rest, or the reason why there are none; and whether that holds until a file changes."""
-    if not _is_utf8(run.path):  # no column of a table could hold it
+    if not is_utf8(run.path):  # no column of a table could hold it
         return "its name is not UTF-8", False
     try:
         config, rest, settled = run.read()
@@ -220,14 +225,6 @@ def _state(run: Run, slurm: InSlurm) -> str | None:
         return slurm.look(RunDirectory(run.path))[2].value
     except Unreadable:  # it has just changed
         return None
-
-
-def _is_utf8(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _reason(error: Exception) -> str:

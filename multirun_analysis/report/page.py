@@ -81,7 +81,7 @@ class Page:
     def fragments(self) -> dict[str, str]:
         """The sections by their names, all but the figures."""
         assert self.value is not None
-        self.sweep.epochs  # what cannot be read there joins sweep.broken  # noqa: B018
+        self.sweep.read_epochs()  # first of all: what cannot be read there joins `broken`
         where_from = origin.origin(self.sweep)
         varying, shared = configuration.varying_and_shared(self.runs)
         found: dict[str, dict[str, Any]] = {

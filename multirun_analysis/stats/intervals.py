@@ -4,7 +4,6 @@ scipy.special.stdtrit is what scipy.stats.t.ppf is; scipy.stats itself takes a s
 """
 
 import math
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -77,7 +76,10 @@ def _support(n: int) -> tuple["np.ndarray[Any, np.dtype[np.int64]]", Array]:
         at_most = [_binomial_tail(n, half + 1, (place + 1) / n) for place in places]
         return np.array([places, places]), np.diff(at_most, prepend=0.0)
     # i is the half-th smallest, j the next: `half` of the n draws are i or less, one of them i, the others j or more.
-    power: Callable[[int], float] = lambda count: (count / n) ** half  # noqa: E731
+
+    def power(count: int) -> float:
+        return float((count / n) ** half)
+
     ways = math.comb(n, half)
     lower = np.diff([_binomial_tail(n, half, (place + 1) / n) for place in places], prepend=0.0)
     pairs, probability = [], []

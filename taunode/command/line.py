@@ -139,7 +139,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
     parser = get_args_parser()
     for name, (_, what) in FLAGS.items():
         parser.add_argument(f"--{name}", action="store_true", help=what)
-    parser.error = _refuse  # type: ignore[method-assign]  # argparse would print its whole usage
+    parser.error = _refuse  # type: ignore[method-assign]  # Hydra makes the parser; argparse would print its whole usage
     args = parser.parse_intermixed_args(list(arguments))  # flags may follow overrides
     if args.config_path or args.config_name or args.experimental_rerun:
         _refuse("--config-path, --config-name and --experimental-rerun are not supported; use --config-dir")

@@ -21,13 +21,13 @@ RATES = (0.1, 0.1, 0.05)
 
 
 def adamw(**changes: Any) -> AdamW:
-    settings = {"betas": [0.9, 0.99], "eps": 1e-8, "weight_decay": 0.1, "decay": "all", "clip_norm": None}
-    return AdamW(**{**settings, **changes})  # type: ignore[arg-type]  # the tests' own values
+    settings: dict[str, Any] = {"betas": [0.9, 0.99], "eps": 1e-8, "weight_decay": 0.1, "decay": "all"}
+    return AdamW(**(settings | {"clip_norm": None} | changes))
 
 
 def muon(**changes: Any) -> Muon:
-    settings = {"momentum": 0.9, "betas": [0.9, 0.99], "eps": 1e-8, "weight_decay": 0.1, "decay": "all"}
-    return Muon(**{**settings, "clip_norm": None, **changes})  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"momentum": 0.9, "betas": [0.9, 0.99], "eps": 1e-8, "weight_decay": 0.1, "decay": "all"}
+    return Muon(**(settings | {"clip_norm": None} | changes))
 
 
 def composed(*overrides: str) -> dict[str, Any]:

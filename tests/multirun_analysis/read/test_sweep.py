@@ -59,7 +59,7 @@ def test_dtypes_follow_the_values_that_are_there(tmp_path):
 def test_what_waits_in_slurms_queue_is_queued_as_status_says(tmp_path, monkeypatch):
     write_runs(tmp_path / "s", [configuration(seed=seed) for seed in range(2)], lambda _: Outcome("planned"))
     first = SweepDirectory(tmp_path / "s").named()[0]
-    told = InSlurm(queued={first: frozenset()}, submissions=(object(),))  # type: ignore[arg-type]
+    told = InSlurm(queued={first: frozenset()}, submissions=(object(),))  # type: ignore[arg-type]  # one, whatever it is
     monkeypatch.setattr(InSlurm, "of", lambda of_sweep: told)
     for _ in range(2):  # the second time from the cache
         states = load(tmp_path / "s").runs.set_index("run")["state"].to_dict()

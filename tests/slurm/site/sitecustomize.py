@@ -110,7 +110,7 @@ def stepped():
     """A stand-in for taunode.work.attempt: a chain of hashes, which a step lost or done twice would change."""
     module = types.ModuleType("taunode.work.attempt")
 
-    class Stopped(Exception):  # noqa: N818
+    class Stopped(Exception):  # noqa: N818 -- it stands for the one of that name in taunode.training.loop
         pass
 
     class AttemptFiles:
