@@ -16,18 +16,18 @@ from typing import Any, Protocol
 import pandas as pd
 import yaml
 
-from multirun_analysis.labels.tau import in_order_of_tau
 from multirun_analysis.read.cache import Cache
 from multirun_analysis.read.epochs import read_epochs
 from multirun_analysis.read.hydra_run import HydraRun, find
+from multirun_analysis.read.rows import as_table, distinct, select
 from multirun_analysis.read.taunode_run import OurRun
 from taunode.cluster.submission import InSlurm
 from taunode.errors import BadInput, plain
 from taunode.paths import is_utf8
 from taunode.runs.directory import RunDirectory, SweepDirectory, runs_of
 from taunode.runs.files import Unreadable
-from taunode.runs.state import RESULTS, State
-from taunode.runs.where import UnknownKey, Where
+from taunode.runs.state import State
+from taunode.runs.where import Where
 
 OPEN = (State.PLANNED, State.RUNNING, State.STALLED)  # states that Slurm knows more of
 # What damaged files raise on their way through YAML, JSON and the record's fields. Nothing in them is executed.
@@ -165,12 +165,12 @@ def load(*sweep_dirs: Path | str, where: str | None = None, once: bool = True) -
             rows.append(own | config | rest | own)
             shapes[tuple(config), tuple(rest)] = None
     if condition is not None:
-        rows, untold = _select(rows, condition)
+        rows, untold = select(rows, condition)
         broken += untold
-    rows, copies = _distinct(rows) if once else (rows, [])
+    rows, copies = distinct(rows) if once else (rows, [])
     keys = dict.fromkeys(key for config_keys, rest_keys in shapes for key in config_keys if key not in rest_keys)
     keys = {key: None for key in keys if key not in ("run", "path", "sweep")}
-    return Sweep(paths, _table(rows, list(keys)), _broken(broken), _copies(copies), sources)
+    return Sweep(paths, as_table(rows, list(keys)), _broken(broken), _copies(copies), sources)
 
 
 def _runs(path: Path, prefix: str) -> list[Run]:
@@ -237,84 +237,6 @@ def _reason(error: Exception) -> str:
         case _:
             text = f"{type(error).__name__}: {error}"
     return " ".join(text.split())
-
-
-def _distinct(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
-    """The rows without those of which another one has the signature, and (run, the one that is kept) of these."""
-    kept: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        known = kept.setdefault(row["signature"] or row["path"], row)
-        if known["state"] not in RESULTS and row["state"] in RESULTS:
-            kept[row["signature"]] = row
-    if len(kept) == len(rows):
-        return rows, []
-    names = {row["run"] for row in kept.values()}
-    copies = [(row["run"], kept[row["signature"]]["run"]) for row in rows if row["run"] not in names]
-    return [row for row in rows if row["run"] in names], copies
-
-
-def _select(rows: list[dict[str, Any]], condition: Where) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
-    """The rows that meet a condition, and (name, reason) of those whose values cannot be compared.
-
-    Raises:
-        BadInput: it names an unknown key, or can be told of no row.
-    """
-    absent = dict.fromkeys(_names(rows))
-    met: list[dict[str, Any]] = []
-    untold: list[tuple[str, str]] = []
-    for row in rows:
-        try:
-            if condition(absent | row):
-                met.append(row)
-        except UnknownKey:
-            raise
-        except BadInput as error:
-            untold.append((row["run"], str(error)))
-            if len(untold) == len(rows):
-                raise
-    return met, untold
-
-
-def _names(rows: list[dict[str, Any]]) -> list[str]:
-    """The names of all columns, in the order in which they first come."""
-    return list(dict.fromkeys(name for shape in dict.fromkeys(map(tuple, rows)) for name in shape))
-
-
-def _table(rows: list[dict[str, Any]], keys: list[str]) -> pd.DataFrame:
-    """The rows as a table: the configuration's columns together, each column with the dtype that its values have."""
-    names = dict.fromkeys(["run", "path", "sweep", *keys, "tau", "state", "signature"])
-    names |= dict.fromkeys(_names(rows))
-    table = pd.DataFrame({name: _column([row.get(name) for row in rows]) for name in names})
-    table["tau"] = in_order_of_tau(table)
-    if "arch.depth" in table and pd.api.types.is_numeric_dtype(table["arch.depth"]) and "depth" not in table:
-        depths = pd.Index(sorted(table["arch.depth"].dropna().unique()))
-        labels = table["arch.depth"].map({depth: f"{depth:g}" for depth in depths})
-        table["depth"] = pd.Categorical(labels, [f"{depth:g}" for depth in depths], ordered=True)
-    table.attrs["keys"] = keys
-    return table
-
-
-def _column(values: list[Any]) -> "pd.Series[Any]":
-    """Integers and booleans stay what they are, with NA where one is missing; lists become tuples."""
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
-        return pd.Series(values, dtype="Int64" if None in values else "int64")
-    if kinds == {bool}:
-        return pd.Series(values, dtype="boolean" if None in values else "bool")
-    if kinds in ({float}, {int, float}):
-        return pd.Series(values, dtype="float64")
-    if kinds == {str}:
-        return pd.Series(values)
-    return pd.Series([_frozen(value) for value in values], dtype="object")
-
-
-def _frozen(value: Any) -> Any:
-    """A value that can be compared and grouped by: lists as tuples, mappings as tuples of (key, value)."""
-    if isinstance(value, list):
-        return tuple(_frozen(item) for item in value)
-    if isinstance(value, dict):
-        return tuple((key, _frozen(item)) for key, item in value.items())
-    return value
 
 
 def _broken(rows: Sequence[tuple[str, str]]) -> pd.DataFrame:
