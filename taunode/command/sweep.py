@@ -3,28 +3,24 @@
 Hydra, torch and rich's tables are imported when a command needs them, so that `--help` and completion answer at once.
 """
 
-import contextlib
 import json
 import os
 import shlex
 import sys
 import time
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from taunode.command.going_on import NAME, bring_code, choose, execute
 from taunode.errors import BadInput, plain, run_command
 
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from taunode.runs.state import State
     from taunode.show.selection import Selected, Selection
-    from taunode.show.status import Outcome
 
-NAME = "taunode-sweep"
 
 SweepArgument = Annotated[Path, typer.Argument(help="A sweep directory, or the directory of one run.", metavar="SWEEP")]
 RunArgument = Annotated[Path, typer.Argument(help="A run's directory.", metavar="RUN")]
@@ -195,12 +191,12 @@ def resume(
     from taunode.runs.state import BROKEN
 
     changes = line.changes(overrides or [])
-    chosen = _chosen(sweep, where, only)
-    _bring(sweep, chosen, config_dir)
+    chosen = choose(sweep, where, only)
+    bring_code(sweep, chosen, config_dir)
     if here or (workers is not None) or not (sweep_of(sweep).submissions() or changes["hydra.launcher"]):
         if changes["hydra.launcher"]:
             raise BadInput(f"hydra.launcher settings are of jobs; {sweep} goes on here")
-        sys.exit(finish(_execute(sweep, chosen, changes["runtime"], workers, also=BROKEN)))
+        sys.exit(finish(execute(sweep, chosen, changes["runtime"], workers, also=BROKEN)))
     request = last_request(sweep_of(sweep), changes["hydra.launcher"])
     remember("shell", shell_of(changes["hydra.launcher"]))
     ask(sweep, request.values, yes)
@@ -234,9 +230,9 @@ def worker(
     changes = line.changes(overrides or [])
     if changes["hydra.launcher"]:
         raise BadInput("hydra.launcher settings are of jobs; a worker works here")
-    chosen = _chosen(sweep, where, only)
-    _bring(sweep, chosen, config_dir)
-    sys.exit(finish(_execute(sweep, chosen, changes["runtime"], workers, wait=False)))
+    chosen = choose(sweep, where, only)
+    bring_code(sweep, chosen, config_dir)
+    sys.exit(finish(execute(sweep, chosen, changes["runtime"], workers, wait=False)))
 
 
 def logs(
@@ -295,90 +291,6 @@ def list_sweeps(
 
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, emoji=False)
     console.print(listing(directory, console.width))
-
-
-def _chosen(sweep: Path, where: str | None, only: str | None) -> "Selection":
-    """The runs a command shall go on with; says which cannot be read.
-
-    Raises:
-        BadInput: there are none.
-    """
-    from taunode.show.selection import select
-
-    chosen = select(sweep, where, only)
-    for name, reason in chosen.broken:
-        print(plain(f"{NAME}: left out {name}: {reason}"), file=sys.stderr)
-    if not chosen.runs:
-        counts = Counter(one.state for one in select(sweep).runs)
-        there = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no runs"
-        wanted = " and ".join(text for text in (only, where) if text is not None)
-        raise BadInput(f"{sweep}: no run is {wanted}; there are {there}" if wanted else f"{sweep}: {there}")
-    return chosen
-
-
-def _bring(sweep: Path, chosen: "Selection", config_dir: Path | None) -> None:
-    """Name the folder of the user's own code; a sweep's files say that one is wanted, and never which.
-
-    Raises:
-        BadInput: there is no such folder; or none is named, and a command of these runs had one.
-    """
-    from taunode import own_code
-    from taunode.command.line import bring
-    from taunode.runs.files import Unreadable, read_yaml
-
-    if config_dir is not None:
-        bring(config_dir)
-    if own_code.folders():
-        return
-    for command in {one.run.path.parents[1] / "commands" / Path(one.record.command or "").name for one in chosen.runs}:
-        with contextlib.suppress(Unreadable, LookupError, TypeError):
-            if wanted := read_yaml(command)["code"]["own"]["folders"]:
-                raise BadInput(
-                    f"{sweep} was planned with code of its user's own; if it is yours, add --config-dir {wanted[0]}"
-                )
-
-
-def _execute(
-    sweep: Path,
-    chosen: "Selection",
-    changes: dict[str, Any],
-    workers: int | None,
-    also: "frozenset[State]" = frozenset(),
-    wait: bool = True,
-) -> "Outcome":
-    """Execute on this machine what may be started of the chosen runs; broken ones only in states of `also`."""
-    from dataclasses import replace
-
-    from taunode.command.local import run_locally
-    from taunode.command.trust import own
-    from taunode.runs.runtime import Runtime
-    from taunode.runs.state import RESULTS
-    from taunode.show.status import Outcome, Status, status_of
-    from taunode.work.assignment import Assignment
-    from taunode.work.machine import check_machine
-
-    assignments, seen, refusal = [], [], None
-    apart = [Status(name, None, note=reason) for name, reason in chosen.left_out]
-    for one in chosen.runs:
-        status = status_of(one.run, one.record, one.seen, one.state, chosen.slurm)
-        try:
-            runtime = Runtime.from_config(own(one.record.runtime) | changes, Path.cwd())
-            check_machine(runtime, workers)
-        except BadInput as error:  # in its record, or of this machine
-            refusal = refusal or error
-            if one.state in RESULTS:
-                apart.append(status)
-            else:
-                apart.append(Status(one.run.path.name, None, note=str(error)))
-        else:
-            assignments.append(Assignment(one.run, runtime, one.seen.attempts))
-            seen.append(status)
-    if not assignments:
-        if refusal is not None and any(status.state is None for status in apart):
-            raise refusal
-        return Outcome(sweep, apart, interrupted=False)
-    outcome = run_locally(assignments, sweep, workers, also, wait, seen)
-    return replace(outcome, statuses=[*outcome.statuses, *apart])
 
 
 def main() -> None:

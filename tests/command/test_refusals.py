@@ -12,7 +12,7 @@ from cli import TINY, refusal, taunode, tree
 from PIL import Image
 from safetensors.torch import save_file
 
-from taunode.command.sweep import NAME
+from taunode.command.going_on import NAME
 from taunode.models.embedding import Embedding
 from taunode.runs.record import FORMAT
 

@@ -7,7 +7,8 @@ import pytest
 from cli import plan
 
 from taunode.cluster.submission import InSlurm
-from taunode.command.sweep import NAME, main
+from taunode.command.going_on import NAME
+from taunode.command.sweep import main
 from taunode.errors import BadInput
 from taunode.plan.write import write
 from taunode.runs.claim import take
