@@ -5,15 +5,15 @@ and matplotlib are imported when a command runs, so that `--help` and completion
 """
 
 import sys
-from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from multirun_analysis.figures.registry import FIGURES
+from multirun_analysis.output import Format, format_of, write
 from taunode.errors import BadInput, run_command
 
 if TYPE_CHECKING:
@@ -24,14 +24,6 @@ if TYPE_CHECKING:
 NAME = "multirun-analysis"
 
 
-class Format(StrEnum):
-    TEXT = "text"
-    CSV = "csv"
-    MARKDOWN = "markdown"
-    LATEX = "latex"
-    PARQUET = "parquet"
-
-
 class Shown(StrEnum):
     """`multirun_analysis.tables.entry.Statistic`, which costs an import of pandas."""
 
@@ -40,8 +32,6 @@ class Shown(StrEnum):
     MEDIAN = "median"
     BEST = "best"
 
-
-SUFFIXES = {".csv": Format.CSV, ".md": Format.MARKDOWN, ".tex": Format.LATEX, ".parquet": Format.PARQUET}
 
 SweepArgument = Annotated[Path, typer.Argument(help="A sweep directory, or the directory of one run.", metavar="SWEEP")]
 ValueOption = Annotated[
@@ -90,7 +80,7 @@ def table(
 ) -> None:
     """Any keys against any others, depth × τ by default: mean ± sd over seeds, n, and how many diverged."""
     if output is not None:
-        format = _format_of(output, format)
+        format = format_of(output, format)
     elif format is Format.PARQUET:
         raise BadInput("--format parquet needs --output FILE.parquet")
     loaded = _load(sweep, where, also)
@@ -111,7 +101,7 @@ def table(
     if output is None:
         sys.stdout.write(content.decode())
     else:
-        _write({output: content})
+        write({output: content})
 
 
 def _keys(text: str) -> list[str]:
@@ -163,7 +153,7 @@ def figure(
     by_lines, by_panels = (None if keys is None else _keys(keys) for keys in (lines, panels))
     drawn = api.figure(loaded, name, value, paper, along, by_lines, by_panels, fit)
     contents = {suffix: drawn.content(suffix) for suffix in ("png", "pdf", "csv")}
-    _write({stem.with_name(f"{stem.name}.{suffix}"): content for suffix, content in contents.items()})
+    write({stem.with_name(f"{stem.name}.{suffix}"): content for suffix, content in contents.items()})
     print(drawn.note)
 
 
@@ -225,7 +215,7 @@ def compare(
 
     found = compared(loaded, value, _keys(ignore or ""))
     if output is not None:
-        _write({output: as_csv(found.cells).encode()})
+        write({output: as_csv(found.cells).encode()})
         return
     console = _console()
     for part in of_comparison(found):
@@ -250,7 +240,7 @@ def report(
 
     from multirun_analysis.report.page import render
 
-    _write({output: render(loaded, value, where)})
+    write({output: render(loaded, value, where)})
 
 
 def serve(
@@ -300,32 +290,6 @@ def _load(sweep: Path, where: str | None, also: list[Path] | None, once: bool = 
     if len(digests) > 1:
         print(f"{NAME}: attempts of these runs ran different code: {', '.join(sorted(digests))}", file=sys.stderr)
     return loaded
-
-
-def _format_of(output: Path, asked: Format | None) -> Format:
-    if output.suffix not in SUFFIXES:
-        raise BadInput(f"--output {output}: the suffix says the format and is one of {', '.join(SUFFIXES)}")
-    told = SUFFIXES[output.suffix]
-    if asked not in (None, told):
-        raise BadInput(f"--output {output} is {told}, but --format says {asked}")
-    return told
-
-
-def _write(files: Mapping[Path, bytes]) -> None:
-    """Write the files and print their paths."""
-    from taunode.runs.files import write_aside
-
-    for path, content in files.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_aside(path, partial(_put, content))
-        except OSError as error:
-            raise BadInput(f"cannot write {path}: {error.strerror}") from None
-        print(path)
-
-
-def _put(content: bytes, file: BinaryIO) -> None:
-    file.write(content)
 
 
 def main() -> None:
