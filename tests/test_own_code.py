@@ -70,11 +70,9 @@ def _nothing_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterato
     monkeypatch.setenv(own_code.VARIABLE, "")
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.chdir(tmp_path)
-    for cached in (own_code.packages, digest):
-        cached.cache_clear()
+    own_code.packages.cache_clear()
     yield
-    for cached in (own_code.packages, digest):
-        cached.cache_clear()
+    own_code.packages.cache_clear()
 
 
 def test_a_network_of_a_folder_is_trained_and_loaded(tmp_path):
@@ -155,7 +153,6 @@ def test_provenance_has_its_digest_and_a_copy(tmp_path):
     (own / "more").mkdir()
     (own / "more" / "__init__.py").write_text("x = 1\n")
     without = digest()
-    digest.cache_clear()
     own_code.use(own)
     assert digest() != without
     write(planned(own))

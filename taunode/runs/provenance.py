@@ -26,9 +26,13 @@ def versions() -> dict[str, str]:
     return found
 
 
-@functools.cache
 def digest() -> str:
     """12 hex digits that stand for this code, and the user's own: every Python file, by name and content."""
+    return _digest(tuple(own_code.options()))
+
+
+@functools.cache
+def _digest(_: tuple[Path, ...]) -> str:
     package = Path(__file__).resolve().parents[1]
     state = hashlib.blake2b(digest_size=6)
     for path in sorted(package.rglob("*.py")):
