@@ -88,6 +88,8 @@ def _hydra(given: Arguments) -> int:
     elif args.cfg:
         show(line, args.cfg, args.package, args.resolve)
     else:
+        if args.info:
+            line.composer()  # what cannot be composed is refused before half of it has been shown
         with line.explained():
             _run_hydra(args, given.parser, _job, config_path=SHIPPED, config_name=CONFIG)
     return 0

@@ -60,6 +60,7 @@ def test_what_cannot_change(typed, words):
         (["-m", "hydra.callbacks=${oc.env:NOPE}"], "Environment variable 'NOPE' not found"),
         (["-m", "+hydra/launcher=local", "schedule.epoch=2"], "unknown key 'schedule.epoch'"),
         (["-m", "hydra/sweeper=basic", "++hydra.sweeper.params=20", "seed=1,2"], "hydra.sweeper.params"),
+        (["--info", "all", "b}"], "b}: not an override"),
         (["--info", "all", "-m"], "--multirun and --info exclude each other"),
     ],
 )
