@@ -147,6 +147,10 @@ def figure(
     from multirun_analysis.figures import registry
 
     name = registry.choose(loaded) if name is None else name
+    if output is None and (sweep / "figures").is_symlink():
+        raise BadInput(
+            f"{sweep / 'figures'} is a symbolic link; a sweep's files lie in its own directory (or: --output)"
+        )
     stem = sweep / "figures" / name if output is None else output
     if stem.suffix in (".png", ".pdf", ".csv"):
         stem = stem.with_suffix("")
@@ -249,7 +253,7 @@ def serve(
     where: WhereOption = None,
     port: Annotated[int, typer.Option(help="Of 127.0.0.1; 0 is any that is free.", min=0, max=65535)] = 0,
 ) -> None:
-    """The report of sweeps at work, live in a browser of this machine, until Ctrl-C. Writes nothing."""
+    """The report of sweeps at work, live in a browser of this machine, until Ctrl-C. Writes nothing into them."""
     loaded = _load(sweeps[0], where, sweeps[1:])
 
     from multirun_analysis.read.sweep import load

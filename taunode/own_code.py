@@ -12,7 +12,7 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,20 @@ def use(folder: Path) -> None:
     Raises:
         BadInput: its path holds what stands between paths.
     """
-    path = str(folder.resolve())
-    if os.pathsep in path:
+    path = folder.resolve()
+    if os.pathsep in str(path):
         raise BadInput(f"--config-dir {path}: {os.pathsep!r} stands between folders, and cannot be in one's name")
-    if path not in (known := [str(one) for one in folders()]):
-        os.environ[VARIABLE] = os.pathsep.join([*known, path])
+    os.environ[VARIABLE] = os.pathsep.join(map(str, dict.fromkeys([path, *folders()])))
 
 
 def folders() -> list[Path]:
     """Those that this user has named."""
-    return [Path(one) for one in os.environ.get(VARIABLE, "").split(os.pathsep) if one]
+    return _paths(os.environ.get(VARIABLE, ""))
+
+
+def _paths(text: str) -> list[Path]:
+    found = (Path(one).expanduser().resolve() for one in text.split(os.pathsep) if one)
+    return [*dict.fromkeys(found)]
 
 
 @functools.cache
@@ -60,14 +64,13 @@ def packages() -> tuple[Path, ...]:
     return tuple(found)
 
 
-_exported = os.environ.get(VARIABLE, "")  # when this process began
+_exported = _paths(os.environ.get(VARIABLE, ""))  # when this process began
 
 
 def lasting() -> list[Path]:
     """The directories whose options every command line has: those in the variable, and of packages. What a flag names
     is one command's."""
-    exported = [Path(one).absolute() for one in _exported.split(os.pathsep) if one]
-    return [*exported, *(package / "conf" for package in packages() if (package / "conf").is_dir())]
+    return [*_exported, *(package / "conf" for package in packages() if (package / "conf").is_dir())]
 
 
 def options() -> list[Path]:
@@ -93,10 +96,12 @@ def _targets(directories: tuple[Path, ...], group: str) -> frozenset[str]:
 def option_files(directory: Path, group: str = "") -> list[Path]:
     """The YAML files of Hydra's groups in a directory, or of one group: sweeps may lie beside them, and add nothing."""
     groups = [group] if group else _groups()
-    return [
-        *sorted(directory.glob("*.yaml")),
-        *(file for one in groups for file in sorted((directory / one).rglob("*.yaml"))),
-    ]
+    return _kept([*directory.glob("*.yaml"), *(file for one in groups for file in (directory / one).rglob("*.yaml"))])
+
+
+def _kept(files: Iterable[Path]) -> list[Path]:
+    """Those that are files: not an editor's locks, which are links to nothing."""
+    return sorted({file for file in files if not file.name.startswith(".") and file.is_file()})
 
 
 @functools.cache
@@ -116,22 +121,34 @@ def load(target: str, key: str) -> Callable[..., Any]:
     """
     module, _, name = target.rpartition(".")
     top = module.partition(".")[0]
-    home = next((one for one in folders() if (one / f"{top}.py").is_file() or (one / top).is_dir()), None)
-    if home is not None and str(home) not in sys.path:
-        sys.path.append(str(home))  # behind all others: it must not shadow what they need
-        importlib.invalidate_caches()
+    homes = [one for one in folders() if (one / f"{top}.py").is_file() or (one / top / "__init__.py").is_file()]
+    if len(homes) > 1:
+        raise BadInput(f"{key}: {target}: {' and '.join(map(str, homes))} both have a module {top}; call one otherwise")
+    for home in homes:
+        if str(home) not in sys.path:
+            sys.path.append(str(home))  # behind all others: it must not shadow what they need
+            importlib.invalidate_caches()
+        where = _origin(top)
+        if not where.is_relative_to(home):  # looked at before anything of it is executed
+            raise BadInput(f"{key}: {target}: {top} is {where}, not a module of {home}; call that one otherwise")
     try:
         loaded = importlib.import_module(module)
     except (Exception, SystemExit) as error:
         raise BadInput(f"{key}: {target} cannot be imported: {in_one_line(error)}") from error
-    where = Path(getattr(loaded, "__file__", None) or ".").resolve()
-    if home is not None and not where.is_relative_to(home):
-        raise BadInput(f"{key}: {target}: {module} is {where}, not a module of {home}; call that one otherwise")
+    file = getattr(loaded, "__file__", module)
     found: Callable[..., Any] | None = getattr(loaded, name, None)
     if found is None or not callable(found):
         classes = [n for n, value in vars(loaded).items() if isinstance(value, type) and value.__module__ == module]
-        raise BadInput(f"{key}: {where} has no class {name}; it has: {nearest(name, classes) if classes else 'none'}")
+        raise BadInput(f"{key}: {file} has no class {name}; it has: {nearest(name, classes) if classes else 'none'}")
     return found
+
+
+def _origin(top: str) -> Path:
+    """Where Python would find a module of the top level; nothing is imported."""
+    import importlib.util
+
+    spec = importlib.util.find_spec(top)
+    return Path((spec and spec.origin) or ".").resolve()
 
 
 def in_one_line(error: BaseException) -> str:
@@ -160,10 +177,10 @@ def _files() -> Iterator[tuple[str, Path]]:
     for number, folder in enumerate(folders()):
         parts = [*folder.glob("*.py"), *option_files(folder)]
         parts += [file for init in folder.glob("*/__init__.py") for file in init.parent.rglob("*.py")]
-        for file in sorted(set(parts)):
+        for file in _kept(parts):
             yield f"{number}-{folder.name}/{file.relative_to(folder)}", file
     for package in packages():
-        for file in sorted([*package.rglob("*.py"), *package.rglob("*.yaml")]):
+        for file in _kept([*package.rglob("*.py"), *package.rglob("*.yaml")]):
             yield f"{package.name}/{file.relative_to(package)}", file
 
 

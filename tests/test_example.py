@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from cli import taunode
 
 import multirun_analysis
+import taunode as taunode_package
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "own_network"
 SHORT = ["schedule.epochs=2", "runtime.device=cpu", "runtime.threads=1", "schedule.batch_size=64"]
@@ -35,3 +37,12 @@ def test_it_is_measured_at_initialisation(tmp_path):
         cwd=tmp_path,
     )
     assert (tmp_path / "r" / "done").exists()
+
+
+@pytest.mark.parametrize("rule", ["mup", "depth_mup", "power"])
+def test_it_takes_any_parametrization(rule, tmp_path):
+    config = taunode_package.compose(
+        ["arch=residual_mlp", "dataset=digits", f"parametrization={rule}", "optimizer=adamw"], config_dir=EXAMPLE
+    )
+    network = taunode_package.build_model(config)
+    assert network.size() == (8, 1.0)

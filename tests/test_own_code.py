@@ -132,7 +132,8 @@ def test_a_run_that_names_code_is_executed_with_the_folder_alone(tmp_path, capsy
     for command in ("worker", "resume"):
         assert ended(sweep_command.main, ["taunode-sweep", command, str(named)]) == 2
         said = capsys.readouterr().err
-        assert f"add --config-dir {own}" in said
+        assert "add --config-dir DIR" in said
+        assert str(own) not in said  # it may be a path that somebody else has prepared
         assert said.count("\n") == 1
     for run in SweepDirectory(named):
         assert run.attempts() == 0
@@ -197,6 +198,64 @@ def test_an_installed_package_needs_no_flag(tmp_path, monkeypatch):
     own_code.packages.cache_clear()
     with pytest.raises(BadInput, match=r"entry point taunode:nets: 'there_is.none' is not the name of an installed"):
         own_code.packages()
+
+
+def test_a_module_of_the_working_directory_is_not_executed_in_its_place(tmp_path, monkeypatch):
+    own = folder(tmp_path / "mine", "twice_there")
+    (tmp_path / "twice_there.py").write_text(f"open({str(tmp_path / 'hit')!r}, 'w')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    own_code.use(own)
+    with pytest.raises(BadInput, match=r"not a module of .*mine; call that one otherwise"):
+        own_code.load("twice_there.Linear", "arch")
+    assert not (tmp_path / "hit").exists()
+
+
+def test_of_two_folders_with_one_module_none_is_chosen(tmp_path):
+    for name in ("one", "two"):
+        own_code.use(folder(tmp_path / name, "in_both"))
+    with pytest.raises(BadInput, match=r"two and .*one both have a module in_both"):
+        own_code.load("in_both.Linear", "arch")
+
+
+@pytest.mark.parametrize("typed", ["mine", "./mine/../mine", "link"])
+def test_the_variable_may_be_relative_or_a_link(typed, tmp_path, monkeypatch):
+    module = f"from_variable_{''.join(filter(str.isalpha, typed))}"
+    folder(tmp_path / "mine", module)
+    (tmp_path / "link").symlink_to("mine")
+    monkeypatch.setenv(own_code.VARIABLE, typed)
+    assert own_code.folders() == [tmp_path / "mine"]
+    assert own_code.load(f"{module}.Linear", "arch").__name__ == "Linear"
+
+
+def test_a_digest_follows_what_is_edited_and_minds_no_editors_lock(tmp_path):
+    own = folder(tmp_path / "mine", "edited_one")
+    (own / ".#edited_one.py").symlink_to("somebody@elsewhere:1")
+    (own / "arch" / ".#own.yaml").symlink_to("somebody@elsewhere:1")
+    own_code.use(own)
+    before = digest()
+    assert own_code.targets() == {"edited_one.Linear"}
+    assert before == digest()
+    with (own / "edited_one.py").open("a") as file:
+        file.write("# another\n")
+    assert digest() != before
+    assert own_code.archive()
+
+
+def test_a_package_without_options_is_kept_too(tmp_path, monkeypatch):
+    package = tmp_path / "site" / "of_code_alone"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    about = tmp_path / "site" / "of_code_alone-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: of-code-alone\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[taunode]\nnets = of_code_alone\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    own_code.packages.cache_clear()
+    write(planned(folder(tmp_path / "mine", "beside_it")))
+    (about_command,) = (tmp_path / "s" / "commands").glob("*.yaml")
+    own = yaml.safe_load(about_command.read_text())["code"]["own"]
+    assert own["packages"] == {"of_code_alone": "1"}
+    assert (tmp_path / "s" / "commands" / own["files"]).exists()
 
 
 def test_a_broken_folder_is_no_folder(tmp_path, capfd):

@@ -150,7 +150,7 @@ def _code(name: str, paths: "pd.Series[str]") -> Facts:
         if which:
             facts.setdefault(what, set()).add(str(which))
 
-    for file in sorted(SweepDirectory(name).commands.glob("*.yaml")):
+    for file in SweepDirectory(name).command_files():
         try:
             code = read_yaml(file).get("code") or {}
             for what in ("commit", "patch"):

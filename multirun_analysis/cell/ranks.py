@@ -65,7 +65,8 @@ def ranks(cells: pd.DataFrame, key: str, others: Sequence[str]) -> Ranks | None:
     if table["setting"].nunique() < 2:
         return None
     table["rank"] = table.groupby("setting")["worth"].rank()
-    table["best"] = table["worth"] == table.groupby("setting")["worth"].transform("min")
+    least = table.groupby("setting")["worth"].transform("min")
+    table["best"] = (table["worth"] == least) & least.lt(math.inf)  # where all diverged, none is best
     by_label = table.groupby("label", sort=False)
     best, size, rank = by_label["best"].sum(), by_label.size(), by_label["rank"].mean()
     counts, settings = ({str(label): int(count) for label, count in found.items()} for found in (best, size))

@@ -124,7 +124,8 @@ class Refused(Exception):  # noqa: N818 -- the cluster's answer
 
 def _command(submission: Path, array: Array) -> str:
     own = [part for folder in own_code.folders() for part in ("--config-dir", str(folder))]  # this user's, in no file
-    return shlex.join([sys.executable, "-u", "-m", "taunode.cluster.task", str(submission), str(array.first), *own])
+    python = [sys.executable, "-P", "-u"]  # -P: no module of the directory in which sbatch was called
+    return shlex.join([*python, "-m", "taunode.cluster.task", str(submission), str(array.first), *own])
 
 
 def words_of_sbatch(text: str) -> str:

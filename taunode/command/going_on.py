@@ -27,6 +27,8 @@ def choose(sweep: Path, where: str | None, only: str | None) -> "Selection":
     chosen = select(sweep, where, only)
     for name, reason in chosen.broken:
         print(plain(f"{NAME}: left out {name}: {reason}"), file=sys.stderr)
+    if not chosen.runs and chosen.broken and only is None and where is None:
+        sys.exit(1)  # there are runs, and none can be read
     if not chosen.runs:
         counts = Counter(one.state for one in select(sweep).runs)
         there = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no runs"
@@ -53,9 +55,9 @@ def bring_code(sweep: Path, chosen: "Selection", config_dir: Path | None) -> Non
     named = {Path(one.record.command or "").name for one in chosen.runs}
     for command in [file for file in sweep_of(sweep).command_files() if file.name in named]:
         with contextlib.suppress(Unreadable, LookupError, TypeError):
-            if wanted := read_yaml(command)["code"]["own"]["folders"]:
+            if read_yaml(command)["code"]["own"]["folders"]:
                 raise BadInput(
-                    f"{sweep} was planned with code of its user's own; if it is yours, add --config-dir {wanted[0]}"
+                    f"{sweep} was planned with code of its user's own; if it is yours, add --config-dir DIR, its folder"
                 )
 
 

@@ -29,7 +29,8 @@ class Network(nn.Module):
 
     One of your own has a constructor and `forward`. The constructor's arguments are the keys of its `conf/arch` file;
     those of the groups `tau`, `init`, `solver` and `embedding` that it names, as objects; and `in_channels`,
-    `image_size` and `classes` of the data set.
+    `image_size` and `classes` of the data set. A parametrization, `muon` and `decay: weights` know the first linear map
+    by the attribute's name `stem`, and the last by `head`.
     """
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -54,6 +55,12 @@ class Network(nn.Module):
     def chain(self) -> Chain | None:
         """Stem, residual blocks and head, for `schedule=initialisation` and `runtime.probes`; None: it has none."""
         return None
+
+    def size(self) -> tuple[int, float]:
+        """L, the number of residual blocks (1 without any), and the width in units of the architecture's own: what a
+        parametrization scales by."""
+        chain = self.chain()
+        return (1 if chain is None else len(chain.blocks)), 1.0
 
     def parts(self) -> list[Part]:
         """What probes look at, in order: the chain's stem, blocks and head, or the network's direct children."""

@@ -95,6 +95,9 @@ class TauResNet(Network):
         blocks = [block for stage in self.stages.children() for block in stage.children()]
         return Chain(self.stem, blocks, self.head)
 
+    def size(self) -> tuple[int, float]:
+        return self.blocks, self.width
+
     def facts(self) -> dict[str, Any]:
         """Also those of τ (`TauRule.facts`), whose `blocks` is the L that it counts."""
         return super().facts() | self._tau

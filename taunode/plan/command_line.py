@@ -151,7 +151,7 @@ def _sweep_directory(composer: Composer, swept: Sequence[str]) -> Path:
     named = directory(typed, sweep_name(base, fixed), "hydra.sweep.dir")
     before = directory(typed, base, "hydra.sweep.dir")  # what it was called before 0.2
     if named != before and not named.exists() and before.is_dir():
-        for path in SweepDirectory(before).commands.glob("*.yaml"):
+        for path in SweepDirectory(before).command_files():
             with contextlib.suppress(Unreadable, AttributeError, KeyError, TypeError):
                 if _fixed(read_yaml(path)["overrides"], [*swept, *params]) == fixed:
                     return before

@@ -135,6 +135,8 @@ class Freezer:
         training = ("schedule", "optimizer", "parametrization", "init")
         self._training(json.dumps({key: frozen[key] for key in training}))
         parts = {key: frozen[key] for key in ("arch", *build.PARTS)}
+        if frozen["parametrization"] is not None:  # it prepares the network for what trains it
+            parts |= {key: frozen[key] for key in ("parametrization", "optimizer", "schedule")}
         nodes = json.dumps({**parts, "dataset": shape}, sort_keys=True)
         facts = self._network_facts(nodes)
         if isinstance(schedule, Initialisation) and "blocks" not in facts:

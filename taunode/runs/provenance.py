@@ -28,18 +28,19 @@ def versions() -> dict[str, str]:
 
 def digest() -> str:
     """12 hex digits that stand for this code, and the user's own: every Python file, by name and content."""
-    return _digest(tuple(own_code.options()))
+    state = _of_this_package().copy()
+    own_code.update(state)  # anew each time: each run's process imports what is there then
+    return state.hexdigest()
 
 
 @functools.cache
-def _digest(_: tuple[Path, ...]) -> str:
+def _of_this_package() -> "hashlib.blake2b":
     package = Path(__file__).resolve().parents[1]
     state = hashlib.blake2b(digest_size=6)
     for path in sorted(package.rglob("*.py")):
         content = path.read_bytes()
         state.update(f"{path.relative_to(package)} {len(content)}\n".encode() + content)
-    own_code.update(state)
-    return state.hexdigest()
+    return state
 
 
 def host() -> dict[str, Any]:
@@ -65,7 +66,7 @@ def code() -> tuple[dict[str, Any], bytes]:
     package = Path(__file__).resolve().parents[2]
     directory = package if (package / ".git").exists() else Path.cwd()
     facts: dict[str, Any] = {"versions": versions(), "digest": digest()}
-    if own_code.options():
+    if own_code.folders() or own_code.packages():
         facts["own"] = {"folders": [str(one) for one in own_code.folders()], "packages": own_code.versions()}
     commit = _git(directory, "rev-parse", "HEAD")
     if commit is None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from taunode.absent import Absent
 from taunode.errors import BadInput
 from taunode.models.network import Network
-from taunode.training.parametrization import Factors, Kind, Parametrization, Role, roles, size
+from taunode.training.parametrization import Factors, Kind, Parametrization, Role, of_blocks, roles
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +78,12 @@ class Optimizer(ABC):
     @final
     def updates(self, network: Network, rule: Parametrization | None = None) -> "Updates":
         """What trains a network, each parameter at the rate that its group and the rule say."""
-        blocks, width = size(network)
+        (blocks, width), inside = network.size(), of_blocks(network)
         parameters = []
         for _, parameter, role, lr_factor in roles(network):
-            factors = Factors() if rule is None else rule.factors(role, self.kind, blocks, width)
+            factors = (
+                Factors() if rule is None else rule.factors(role, self.kind, blocks, width, id(parameter) in inside)
+            )
             decays = self.decay == "all" or role in ("input", "hidden", "readout")
             parameters.append(Trained(parameter, role, lr_factor * factors.rate, self.weight_decay * decays))
         return Updates([one.parameter for one in parameters], self.steppers(parameters), self.clip_norm)

@@ -50,11 +50,12 @@ class Parametrization(ABC):
         return False
 
     @abstractmethod
-    def factors(self, role: Role, kind: Kind, blocks: int, width: float) -> Factors:
+    def factors(self, role: Role, kind: Kind, blocks: int, width: float, in_block: bool = True) -> Factors:
         """
         Args:
             blocks: L, the number of residual blocks.
             width: in units of the architecture's own.
+            in_block: whether the parameter is one of a residual block's.
         """
 
 
@@ -66,7 +67,7 @@ class PowerLaw(Parametrization):
     depth_exponent: float
     width_exponent: float
 
-    def factors(self, role: Role, kind: Kind, blocks: int, width: float) -> Factors:
+    def factors(self, role: Role, kind: Kind, blocks: int, width: float, in_block: bool = True) -> Factors:
         return Factors(rate=float(blocks) ** self.depth_exponent * width**self.width_exponent)
 
 
@@ -86,8 +87,8 @@ class MaximalUpdate(Parametrization):
     def needs_independent_blocks(self) -> bool:
         return self.depthwise
 
-    def factors(self, role: Role, kind: Kind, blocks: int, width: float) -> Factors:
-        deep = float(blocks) ** -0.5 if self.depthwise and kind == "adam" else 1.0
+    def factors(self, role: Role, kind: Kind, blocks: int, width: float, in_block: bool = True) -> Factors:
+        deep = float(blocks) ** -0.5 if self.depthwise and in_block and kind == "adam" else 1.0
         match role, kind:
             case "input", "sgd":
                 return Factors(width, std=1.0)
@@ -129,9 +130,11 @@ def _role(name: str, parameter: nn.Parameter, group: dict[str, Any]) -> Role:
     return "input" if "stem" in name.split(".") else "hidden"
 
 
-def size(network: Network) -> tuple[int, float]:
-    """A network's number of residual blocks and its width, in units of its architecture's own."""
-    return getattr(network, "blocks", 1), getattr(network, "width", 1.0)
+def of_blocks(network: Network) -> set[int]:
+    """The ids of the parameters of residual blocks; of all where a network has none."""
+    chain = network.chain()
+    modules = [network] if chain is None else chain.blocks
+    return {id(parameter) for module in modules for parameter in module.parameters()}
 
 
 def prepare(network: Network, rule: Parametrization, kind: Kind) -> None:
@@ -140,9 +143,9 @@ def prepare(network: Network, rule: Parametrization, kind: Kind) -> None:
     Raises:
         BadInput: the rule has a multiplier for hidden weights.
     """
-    blocks, width = size(network)
+    (blocks, width), inside = network.size(), of_blocks(network)
     for name, parameter, role, _ in roles(network):
-        factors = rule.factors(role, kind, blocks, width)
+        factors = rule.factors(role, kind, blocks, width, id(parameter) in inside)
         module = network.get_submodule(name.rpartition(".")[0])
         if factors.std is not None:
             with torch.no_grad():

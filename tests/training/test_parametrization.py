@@ -47,6 +47,9 @@ class ResidualPerceptron(Network):
             features = features + self.tau * layer(features.relu())
         return features
 
+    def size(self) -> tuple[int, float]:
+        return self.blocks, self.width
+
     def forward(self, inputs: Tensor) -> Tensor:
         logits: Tensor = self.head(self.features(inputs))
         return logits
@@ -149,13 +152,14 @@ def test_mup_is_table_3_of_tensor_programs_v(role: Role, kind: Kind) -> None:
     in_blocks = kind == "adam" and role in ("hidden", "vector")
     assert deep.rate == pytest.approx(TABLE[role, kind].rate / (3 if in_blocks else 1))
     assert deep.std == TABLE[role, kind].std
+    assert DEPTH_MUP.factors(role, kind, 9, 4.0, in_block=False) == TABLE[role, kind]  # of the stem, of a last norm
 
 
 def test_a_multiplier_can_be_exchanged_for_variance_and_rate() -> None:
     """Table 8 has one for the readout and is the same training as table 3: the symmetry of their appendix J."""
 
     class WithMultiplier(Parametrization):
-        def factors(self, role: Role, kind: Kind, blocks: int, width: float) -> Factors:
+        def factors(self, role: Role, kind: Kind, blocks: int, width: float, in_block: bool = True) -> Factors:
             if role != "readout":
                 return MUP.factors(role, kind, blocks, width)
             return Factors(width if kind == "sgd" else 1.0, std=1.0, multiplier=1 / width)
@@ -168,7 +172,7 @@ def test_a_multiplier_can_be_exchanged_for_variance_and_rate() -> None:
 
 def test_hidden_weights_have_their_multiplier_in_tau() -> None:
     class Hidden(Parametrization):
-        def factors(self, role: Role, kind: Kind, blocks: int, width: float) -> Factors:
+        def factors(self, role: Role, kind: Kind, blocks: int, width: float, in_block: bool = True) -> Factors:
             return Factors(multiplier=0.5)
 
     with pytest.raises(BadInput, match=r"parametrization: a multiplier for stem\.bias"):

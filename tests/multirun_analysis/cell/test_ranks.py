@@ -20,6 +20,16 @@ def test_what_diverged_is_worse_than_anything(grid_sweep):
     assert str(counted) in table(load(grid_sweep)).note
 
 
+def test_where_all_diverged_none_is_the_best(tmp_path):
+    def outcome(config):
+        one = config["tau"]["exponent"] == 0
+        return Outcome(error=6.0 - one) if config["arch"]["depth"] == 20 else Outcome("diverged")
+
+    counted = found(write_sweep(tmp_path / "s", outcome=outcome).path)
+    assert counted.best == {"1": 2, "L^-1/2": 0}
+    assert counted.settings == {"1": 6, "L^-1/2": 6}
+
+
 def test_equal_means_are_both_the_best(tmp_path):
     sweep = write_sweep(tmp_path / "s", outcome=lambda _: Outcome(error=5.0))
     assert found(sweep.path).best == {"1": 6, "L^-1/2": 6}
