@@ -267,7 +267,7 @@ def test_taunode_sweep_refuses_what_is_no_sweep(command, place, words, here, cap
     assert tree(here) == before
 
 
-@pytest.mark.parametrize(("command", "code"), [("status", 1), ("resume", 2)])
+@pytest.mark.parametrize(("command", "code"), [("status", 1), ("resume", 1), ("worker", 1)])
 def test_what_a_newer_taunode_wrote_is_listed_and_never_executed(command, code, here, capfd, monkeypatch):
     from taunode.command.sweep import main
 

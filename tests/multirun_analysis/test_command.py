@@ -71,6 +71,17 @@ def test_any_pivot_any_moment_any_statistic_against_any_baseline(grid_sweep, tmp
     assert pd.read_parquet(path)["value"].unique().tolist() == ["test_error@2"]
 
 
+def test_figures_are_not_written_through_a_link_that_lies_in_the_sweep(tmp_path, call):
+    sweep = write_runs(tmp_path / "s", [configuration(seed=seed) for seed in range(2)]).path
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "error-depth.png").write_text("mine")
+    (sweep / "figures").symlink_to(tmp_path / "thesis")
+    code, out, err = call("figure", sweep)
+    assert (code, out) == (2, "")
+    assert "figures is a symbolic link" in err
+    assert [file.read_text() for file in (tmp_path / "thesis").iterdir()] == ["mine"]
+
+
 def test_the_figure_and_the_csv_it_plots(tmp_path, call):
     sweep = write_runs(tmp_path / "s", [configuration(seed=seed) for seed in range(2)]).path
     code, out, err = call("figure", sweep)
