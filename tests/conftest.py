@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from harness import plan
 
+from taunode.plan import inspect
 from taunode.runs.directory import RunDirectory
 
 # What commands remember of their user, and the slots that they share: not this user's own.
@@ -23,6 +24,7 @@ def _no_process_is_left() -> Iterator[None]:
     for process in multiprocessing.active_children():
         process.kill()
         process.join()
+    inspect._process.cache_clear()  # it was one of them
 
 
 @pytest.fixture(scope="session")
