@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from taunode import interrupt
+
 EXAMPLES = """\
 Examples
   taunode arch=resnet56 tau=inverse_sqrt dataset=cifar10          one run, in outputs/
@@ -96,9 +98,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         print(f"taunode {version('taunode')}")
         sys.exit(0)
+    interrupt.listen()
     try:
         from taunode.command.taunode import main as run
 
+        interrupt.check()
         sys.exit(run(arguments))
     except KeyboardInterrupt:  # while Hydra was imported
         sys.exit(130)

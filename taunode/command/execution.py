@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from taunode import build
+from taunode import build, interrupt
 from taunode.command.trust import remember
 from taunode.errors import BadInput, plain
 from taunode.plan.freeze import Freezer
@@ -107,6 +107,7 @@ def run_inline(plan: Plan) -> Outcome:
     The processes that torchrun has started beside this one train each run with it. A run that another command has
     begun is waited for, and taken over if that gives it up.
     """
+    interrupt.check()
     watch = Watch(plan.root, [planned.run for planned in plan.runs])
     team = channel()
     assignments = assignments_of(plan)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from taunode import interrupt
 from taunode.runs.runtime import processors
 from taunode.runs.state import State
 from taunode.show.status import Outcome, Status
@@ -44,6 +45,7 @@ def run_locally(
     Raises:
         BadInput: `workers` is below 1, or the device is not there.
     """
+    interrupt.check()
     check_machine(assignments[0].runtime, workers)
     watch = Watch(root, [one.run for one in assignments], seen)
     local = _Local([_in_worker(one) for one in assignments], workers, also)

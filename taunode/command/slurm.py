@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from taunode import interrupt
 from taunode.cluster.memory import had
 from taunode.cluster.resources import Request, Resources
 from taunode.cluster.submission import InSlurm, submissions
@@ -176,6 +177,7 @@ class Sender:
     def send(self) -> int:
         """Send what may be started and say so; returns the exit code."""
         chosen = self.choose()
+        interrupt.check()
         sent = submit(self.root, chosen.wanted, self._request) if chosen.wanted else Sent()
         self._say(chosen, sent)
         if sent.refusals or chosen.broken or (chosen.capped and not sent.runs):
@@ -208,6 +210,7 @@ class Sender:
 
         Ctrl-C ends the waiting; the jobs go on.
         """
+        interrupt.check()
         watch = Watch(self.root, self._runs)
         again: Callable[[State], bool] = self._again
         try:

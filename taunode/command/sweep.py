@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from taunode import interrupt
 from taunode.command.going_on import NAME, bring_code, choose, execute
 from taunode.errors import BadInput, plain, run_command
 
@@ -295,6 +296,7 @@ def list_sweeps(
 
 def main() -> None:
     """The entry point."""
+    interrupt.listen()
     app = typer.Typer(help="Sweeps: plan them, see how they stand, go on with them.", pretty_exceptions_enable=False)
     for command in (plan, status, logs, resume, worker, cancel, why):
         app.command()(command)

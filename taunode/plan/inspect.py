@@ -7,6 +7,8 @@ plans or submits need not keep.
 import functools
 import json
 import multiprocessing
+import os
+import signal
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +16,7 @@ from typing import Any, TypeVar
 
 from taunode import build
 from taunode.errors import BadInput
+from taunode.orphan import die_with
 
 T = TypeVar("T")
 
@@ -70,4 +73,10 @@ def apart(ask: Callable[[str], T]) -> Callable[[str], T]:
 @functools.cache
 def _process() -> ProcessPoolExecutor:
     """One process, for as long as this one lives."""
-    return ProcessPoolExecutor(1, multiprocessing.get_context("fork"))
+    return ProcessPoolExecutor(1, multiprocessing.get_context("fork"), _begin, (os.getpid(),))
+
+
+def _begin(parent: int) -> None:
+    """In it: nobody is asked by a command that was killed, and Ctrl-C is the command's."""
+    die_with(parent, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

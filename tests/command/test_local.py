@@ -145,6 +145,40 @@ def test_ctrl_c_at_any_moment_is_no_traceback(moment, tmp_path):
     assert "Traceback" not in err, err
 
 
+LOST = """
+import os, signal, sys, weakref
+from taunode.train import main
+
+class Thing: pass
+
+def press(_):  # in a callback of a weak reference, of which the import system has many
+    os.kill(os.getpid(), signal.SIGINT)
+    for _ in range(1000): pass
+
+class Press:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            thing = Thing()
+            held = weakref.ref(thing, press)
+            del thing
+
+sys.meta_path.insert(0, Press())
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["hydra", "taunode.plan.inspect", "hydra._internal.core_plugins"])
+def test_ctrl_c_is_not_lost_where_python_drops_its_exception(module, tmp_path):
+    script = LOST.format(module=module)
+    words = ["-m", *ENDLESS, "seed=0,1", "hydra.sweep.dir=sweep"]
+    command = subprocess.run(
+        [sys.executable, "-c", script, *words], cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+    assert command.returncode == 130, command.stdout + command.stderr
+    assert "Exception ignored" in command.stderr
+    assert not list(tmp_path.glob("sweep/runs/*/claim*"))
+
+
 def test_ctrl_c_between_the_jobs_of_hydras_basic_launcher_ends_it(tmp_path):
     command = start("-m", *LONG, "schedule.epochs=3", "seed=range(0,40)", "hydra/launcher=basic",
                     "hydra.sweep.dir=sweep", cwd=tmp_path)  # fmt: skip
