@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from taunode.runs.directory import RunDirectory
 
 # What commands remember of their user, and the slots that they share: not this user's own.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="taunode-tests-")
+
+# Behind a shell's `&` Ctrl-C is ignored, and would be by the commands that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
