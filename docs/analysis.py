@@ -52,6 +52,13 @@ print(
 )
 
 # %% [markdown]
+# Of what was tuned, such as each method's learning rate, only the best; any view takes such a sweep. Here, for each
+# depth and τ, with BN or without, whichever is better.
+
+# %%
+print(ma.table(ma.tuned(sweep, ["arch.norm", "tau.learn"])))
+
+# %% [markdown]
 # For the paper: `\usepackage{booktabs}`, then `\input{table.tex}`.
 
 # %%

@@ -14,6 +14,7 @@ from multirun_analysis.cell.at_epoch import metric_of, valued
 from multirun_analysis.cell.cells import cells, default_value, values
 from multirun_analysis.cell.layout import Pivot, default_keys, pivot
 from multirun_analysis.cell.ranks import ranks
+from multirun_analysis.cell.tuned import best_runs
 from multirun_analysis.papers import verdicts
 from multirun_analysis.papers.line import HEADINGS, Line, Verdict
 from multirun_analysis.papers.ours import belonging, beside
@@ -89,8 +90,7 @@ def table(
         BadInput: a value, key or label that there is not, or two cells at one position.
     """
     value = value or default_value(sweep.runs)
-    known = at is None and (value in values(sweep.runs) or metric_of(value) not in sweep.epochs)
-    runs, value = (sweep.runs, value) if known else valued(sweep, value, at)
+    runs, value = _valued(sweep, value, at)
     found = cells(runs, value)
     by_rows, by_columns = default_keys(found, rows, columns)
     layout = pivot(found, by_rows, by_columns)
@@ -102,6 +102,29 @@ def table(
         below += f"; {best}"
     choice = "" if rows is not None and columns is not None else _choice(by_rows, by_columns)
     return TableView(layout, below, shown, choice)
+
+
+def tuned(sweep: Sweep, keys: Sequence[str], value: str | None = None, at: str | None = None) -> Sweep:
+    """Of the cells that differ in nothing but some keys the best one: each method at its best learning rate.
+
+    Args:
+        keys: what was tuned, such as `schedule.lr`.
+        value, at: what the best has least of, as in `table`. Where all runs have a validation split, of that.
+
+    Returns:
+        A sweep as `load` gives, for any view; its tables and figures say how the cells were chosen.
+
+    Raises:
+        BadInput: a value or key that there is not; a value that has no better and worse.
+    """
+    runs, value = _valued(sweep, value or default_value(sweep.runs), at)
+    return replace(sweep, runs=best_runs(runs, keys, value))
+
+
+def _valued(sweep: Sweep, value: str, at: str | None = None) -> tuple[pd.DataFrame, str]:
+    """The runs with a column for a value, and its name."""
+    known = at is None and (value in values(sweep.runs) or metric_of(value) not in sweep.epochs)
+    return (sweep.runs, value) if known else valued(sweep, value, at)
 
 
 def _choice(rows: Sequence[str], columns: Sequence[str]) -> str:

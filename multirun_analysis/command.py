@@ -51,6 +51,12 @@ WhereOption = Annotated[
         help="Only these runs, for example 'arch.depth >= 56 and arch.norm == \"batch\"'.", metavar="CONDITION"
     ),
 ]
+TunedOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Of cells that differ in these keys alone only the best, for example schedule.lr.", metavar="KEYS"
+    ),
+]
 
 
 def table(
@@ -71,6 +77,7 @@ def table(
     baseline: Annotated[
         str | None, typer.Option(help="Differences to this column, seed by seed, with 95 % interval.", metavar="LABEL")
     ] = None,
+    tuned: TunedOption = None,
     where: WhereOption = None,
     also: AlsoOption = None,
     format: Annotated[Format | None, typer.Option(help="How to write it; text when nothing is said.")] = None,
@@ -88,6 +95,8 @@ def table(
     from multirun_analysis import api
     from multirun_analysis.tables.terminal import to_rich
 
+    if tuned is not None:
+        loaded = api.tuned(loaded, _keys(tuned), value, at)
     by_rows, by_columns = (None if keys is None else _keys(keys) for keys in (rows, columns))
     view = api.table(loaded, value, at, by_rows, by_columns, statistic, baseline)
     if format in (None, Format.TEXT):
@@ -133,6 +142,7 @@ def figure(
         str | None, typer.Option(help="Keys with a panel for each value.  [default: chosen]", metavar="KEYS")
     ] = None,
     fit: Annotated[bool, typer.Option("--fit", help="a + b·x^c through each line, with 95 % intervals.")] = False,
+    tuned: TunedOption = None,
     where: WhereOption = None,
     also: AlsoOption = None,
     paper: Annotated[bool, typer.Option("--paper", help="Show the published numbers beside ours.")] = False,
@@ -146,6 +156,8 @@ def figure(
     from multirun_analysis import api
     from multirun_analysis.figures import registry
 
+    if tuned is not None:
+        loaded = api.tuned(loaded, _keys(tuned), value)
     name = registry.choose(loaded) if name is None else name
     if output is None and (sweep / "figures").is_symlink():
         raise BadInput(

@@ -32,7 +32,7 @@ def cells(runs: pd.DataFrame, value: str = "final_test_error") -> pd.DataFrame:
         n < `FEWEST`), `median` with `median_low` and `median_high` (percentile bootstrap, NaN as before), `best` (the
         highest of an accuracy, else the lowest), `runs` (all of the cell), `finished` (done or diverged), `diverged`
         (of the finished), and as text, empty when there are none: `unfinished` ("1 planned, 1 failed") and `missing`
-        (seeds that other cells have: "no seed 2").
+        (seeds that other cells have: "no seed 2"). Of tuned runs also `tuned`, at which values.
         `attrs["keys"]` lists the columns of the configuration.
 
     Raises:
@@ -70,6 +70,8 @@ def cells(runs: pd.DataFrame, value: str = "final_test_error") -> pd.DataFrame:
         unfinished=_in_words(state[~finished], code[~finished]).reindex(table.index, fill_value=""),
         missing=_missing(runs, code).reindex(table.index, fill_value=""),
     )
+    if "tuned" in runs and "tuned" not in keys:
+        table = table.assign(tuned=runs["tuned"].groupby(code).first())
     table = _in_order(table)
     table.attrs["keys"] = keys
     return table

@@ -65,11 +65,11 @@ def grid(cells: pd.DataFrame, along: Sequence[str], panels: Sequence[str], lines
 
 
 def remarks(cell: "pd.Series[Any]") -> list[str]:
-    """What there is to say of a cell beside its mean: the runs that are not in it."""
+    """What there is to say of a cell beside its mean: the runs that are not in it, and at which values it is tuned."""
     said = [f"diverged {cell['diverged']}/{cell['finished']}"] if cell["diverged"] else []
     if without := cell["finished"] - cell["diverged"] - cell["n"]:
         said.append(f"{without} without value")
-    return [*said, *(cell[what] for what in ("unfinished", "missing") if cell[what])]
+    return [*said, *(cell[what] for what in ("unfinished", "missing", "tuned") if cell.get(what))]
 
 
 __all__ = ["NONE", "Grid", "grid", "remarks"]

@@ -14,10 +14,11 @@ from matplotlib.lines import Line2D
 
 from multirun_analysis.cell.layout import axis_of, codes_of, is_number
 from multirun_analysis.cell.naming import called, telling_keys
+from multirun_analysis.cell.tuned import ranked
 from multirun_analysis.figures import panels
 from multirun_analysis.figures.picture import Picture, Request, names
 from multirun_analysis.figures.style import styled
-from multirun_analysis.labels.quantity import rises, words
+from multirun_analysis.labels.quantity import words
 from multirun_analysis.labels.values import short, text, title
 from multirun_analysis.stats.power_law import PowerLaw
 from multirun_analysis.tables.columns import long
@@ -64,11 +65,11 @@ def draw(request: Request, stars: bool = False) -> Picture:
             panels.titled(one, panels.values_of(part, arranged.panels))
             codes = _ticks(one, known, key)
             crosses = []
-            for line, of_line in panels.groups(part, arranged.lines):
+            for number, (line, of_line) in enumerate(panels.groups(part, arranged.lines)):
                 look = looks[line]
                 crosses += _line(one, of_line.assign(at=codes.reindex(of_line.index)), look, is_number(known[X]))
                 if stars:
-                    _star(one, of_line.assign(at=codes.reindex(of_line.index)), look, request.value)
+                    _star(one, of_line.assign(at=codes.reindex(of_line.index)), look, max(15 - 3 * number, 6))
                 if request.fit and is_number(known[X]):
                     fits += _fitted(one, of_line, look, panels.values_of(part, arranged.panels))
             panels.strip(one, crosses)
@@ -145,16 +146,17 @@ def _line(axes: Axes, part: pd.DataFrame, look: panels.Look, joined: bool) -> li
     return [(float(at), look.color) for at in gone["at"]]
 
 
-def _star(axes: Axes, part: pd.DataFrame, look: panels.Look, value: str) -> None:
-    means = part["mean"].where(part["n"] > 0)
-    best = part[means == (means.max() if rises(value) else means.min())]
+def _star(axes: Axes, part: pd.DataFrame, look: panels.Look, size: float) -> None:
+    """At the best of a line. Those of later lines are smaller, so that none hides another."""
+    best = part[(part["n"] > 0) & (ranked(part) == 0)]
     axes.plot(
         best["at"],
         best["mean"],
         color=look.color,
         marker="*",
-        markersize=10,
+        markersize=size,
         markeredgecolor="w",
+        markeredgewidth=0.6,
         linestyle="",
         zorder=4,
     )

@@ -38,7 +38,7 @@ FIGURES = {
     "error-depth": Entry("error_depth", "bars: error against depth, a bar a τ", published=True),
     "error-key": Entry("error_key", "error against any key (--along), a line for what else differs; --fit"),
     "error-tau": Entry("error_tau", "error against τ, a line a depth, fixed and learned τ apart"),
-    "lr-transfer": Entry("lr_transfer", "error against the learning rate, the best one of each line marked"),
+    "lr-transfer": Entry("lr_transfer", "error against the learning rate, a line a depth, the best one of each marked"),
     "scaling": Entry("scaling", "error against the blocks L with the fit a + b·L^c and its intervals", in_report=False),
     "heat-map": Entry("heat_map", "depth × τ, or any two keys, as colours with numbers"),
     "parallel": Entry("parallel", "parallel coordinates: an axis a key, a line a cell"),

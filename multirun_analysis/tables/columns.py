@@ -9,7 +9,7 @@ from multirun_analysis.cell.paired import COLUMNS
 POSITION = ("arch.depth", "arch.norm", "tau", "tau.scale", "tau.exponent")
 STATISTICS = (
     *("value", "n", "mean", "sd", "low", "high", "median", "median_low", "median_high", "best"),
-    *("runs", "finished", "diverged", "unfinished", "missing"),
+    *("runs", "finished", "diverged", "unfinished", "missing", "tuned"),
     *COLUMNS,
 )
 

@@ -84,6 +84,8 @@ def note(sweep: Sweep, value: str, statistic: Statistic = Statistic.SD, baseline
     parts = [IN_WORDS[statistic]]
     if gone := int((sweep.runs["state"] == State.DIVERGED).sum()):
         parts.append(f"{gone} of {len(sweep.runs)} runs diverged, not in the {CALLED[statistic]}")
+    if "tuned" in sweep.runs.attrs:
+        parts.append(sweep.runs.attrs["tuned"])
     if value.startswith("best_"):
         parts.append(chosen_by(sweep))
     if baseline is not None:

@@ -28,6 +28,8 @@ RUNS = {
     "preactivation": 90,
     "momentum": 72,
     "smooth_init": 180,
+    "lr_transfer": 315,
+    "without_norm": 270,
 }  # of the papers' experiments
 
 

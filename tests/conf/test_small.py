@@ -110,6 +110,31 @@ def test_momentum(small):
 
 
 @slow
+def test_lr_transfer(small):
+    """With τ = 1/√L the best rate of depth 8 serves depth 56; with 1 none does; with 1/L it would have to rise."""
+    cells = small("lr_transfer", "arch.depth", "tau.exponent", "schedule.lr")
+    rates = sorted({rate for *_, rate in cells})
+
+    def best(depth: int, exponent: float) -> int:
+        """The place of the best rate among those at which no seed diverged."""
+        means = {
+            place: mean(cells[depth, exponent, rate])
+            for place, rate in enumerate(rates)
+            if {run["state"] for run in cells[depth, exponent, rate]} == {"done"}
+        }
+        return min(means, key=means.__getitem__)
+
+    assert abs(best(56, 0.5) - best(8, 0.5)) <= 1
+    assert mean(cells[56, 0.5, rates[best(8, 0.5)]]) < 40
+    assert all(mean(cells[depth, 0.0, rates[best(depth, 0.0)]]) < 40 for depth in (8, 20))
+    for rate in rates:
+        assert all(run["state"] == "diverged" or run["final_test_error"] > 80 for run in cells[56, 0.0, rate])
+    slower = [mean(cells[depth, 1.0, 0.3], "final_train_loss") for depth in (8, 20, 56)]
+    assert slower == sorted(slower)
+    assert slower[-1] > 2 * slower[0]
+
+
+@slow
 def test_cifar_depth_bn(small):
     cells = small("cifar_depth_bn", "arch.depth", "tau.exponent")
     assert mean(cells[110, 0.0]) > 2 * mean(cells[110, 0.5])

@@ -6,6 +6,7 @@ import sys
 
 import pandas as pd
 import pytest
+from shapes import SHAPES
 from synthetic import Outcome, configuration, protocol_of, write_runs
 
 from multirun_analysis import command
@@ -54,6 +55,19 @@ def test_value_and_where(grid_sweep, call):
     assert code == 0
     assert "norm" not in out
     assert "best_test_error" in out
+
+
+def test_the_best_rate_of_each_alone(tmp_path, call):
+    """A tuned sweep has no rates left, so that it asks for another figure."""
+    SHAPES["lr × depth"](tmp_path / "s")
+    code, out, _ = call("table", tmp_path / "s", "--tuned", "schedule.lr")
+    assert (code, out.count(", lr 0.1")) == (0, 3)
+    code, out, _ = call("figure", tmp_path / "s", "--tuned", "schedule.lr")
+    assert code == 0
+    assert "error-depth.csv" in out
+    code, _, err = call("table", tmp_path / "s", "--tuned", "schedule.rl")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "nearest: schedule.lr" in err
 
 
 def test_any_pivot_any_moment_any_statistic_against_any_baseline(grid_sweep, tmp_path, call):

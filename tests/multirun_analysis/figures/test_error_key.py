@@ -105,6 +105,16 @@ def test_the_best_rate_of_each_line_has_a_star(rates):
     assert picture.note.endswith("stars: the best lr of each line")
 
 
+def test_a_rate_is_transferred_along_the_depth_and_the_rest_are_panels(tmp_path):
+    SHAPES["lr × depth × norm × τ"](tmp_path / "s")
+    sweep = load(tmp_path / "s")
+    picture = figure(sweep, "lr-transfer")
+    assert "lines: arch.depth, panels: arch.norm, tau" in picture.note
+    assert len(picture.figure.axes) == 4
+    assert labels(picture.figure)[:2] == ["depth 20", "depth 110"]
+    assert "lines: tau, panels: arch.norm, arch.depth" in figure(sweep, "lr-transfer", lines=["tau"]).note
+
+
 def test_without_rates_there_is_no_transfer(grid_sweep):
     with pytest.raises(BadInput, match="needs a learning rate with several values"):
         figure(load(grid_sweep), "lr-transfer")
