@@ -21,6 +21,7 @@ from taunode.errors import BadInput, nearest
 if TYPE_CHECKING:
     from taunode.data.sets import DataSet
     from taunode.models.network import Network
+    from taunode.models.tau import TauRule
     from taunode.training.optimizer import Optimizer
     from taunode.training.parametrization import Parametrization
     from taunode.training.schedule import Initialisation, Schedule
@@ -236,14 +237,25 @@ def parametrization(config: Mapping[str, Any]) -> "Parametrization | None":
     if not isinstance(node, Mapping):
         raise BadInput(f"parametrization must be one of its options or null, got {node!r}")
     built: Parametrization = instantiate(node, "parametrization")
-    if built.needs_independent_blocks() and isinstance(init := config.get("init"), Mapping):
-        kind, name = type(instantiate(init, "init")), type(built).__name__
-        if kind.depthwise:
-            raise BadInput(
-                f"init={kind.__name__} and parametrization={name} with depthwise both set how weights follow depth: "
-                "drop one of them"
-            )
+    if built.needs_independent_blocks():
+        _check_depthwise(config, type(built).__name__)
     return built
+
+
+def _check_depthwise(config: Mapping[str, Any], name: str) -> None:
+    """Refuse what a rule for the depth is not derived for: an init that follows it as well, and τ other than c/√L."""
+    init, tau = config.get("init"), config.get("tau")
+    if isinstance(init, Mapping) and (kind := type(instantiate(init, "init"))).depthwise:
+        raise BadInput(
+            f"init={kind.__name__} and parametrization={name} with depthwise both set how weights follow depth: "
+            "drop one of them"
+        )
+    rule: TauRule | None = instantiate(tau, "tau") if isinstance(tau, Mapping) else None
+    if rule is None or not rule.is_inverse_sqrt():
+        raise BadInput(
+            f"parametrization={name} with depthwise is derived for tau=inverse_sqrt, τ = c/√L with any c, "
+            f"got τ = {'null' if rule is None else rule.label()}; or parametrization.depthwise=false"
+        )
 
 
 def takes(arch: Mapping[str, Any]) -> frozenset[str]:

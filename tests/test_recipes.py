@@ -1,4 +1,4 @@
-"""README's recipes for extending the package, applied as they are written to a copy of it."""
+"""The recipes for extending the package, of docs/extending.md, applied as they are written to a copy of it."""
 
 import os
 import re
@@ -8,19 +8,20 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from cli import TINY, environment
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-PATH = re.compile(r'^(?:"""|# | # )((?:taunode|conf)/[\w/]+\.(?:py|yaml))')
+RECIPES = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+PATH = re.compile(r'^(?:"""|# | # )((?:taunode|multirun_analysis|conf)/[\w/]+\.(?:py|yaml))')
 Run = Callable[..., str]
 
 
 def recipe(name: str) -> str:
-    """The part of the README that begins with **name**, to the next such part or heading."""
-    found = re.search(rf"\*\*{name}\*\*.*?(?=\n\*\*|\n##+ |\Z)", README, re.DOTALL)
+    """The part of the recipes that begins with **name**, to the next such part or heading."""
+    found = re.search(rf"\*\*{name}\*\*.*?(?=\n\*\*|\n##+ |\Z)", RECIPES, re.DOTALL)
     assert found is not None
     return found[0]
 
@@ -67,7 +68,8 @@ def change(diff: list[str], root: Path) -> None:
 def package(tmp_path: Path) -> Path:
     """A copy of what a recipe may change."""
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "taunode", tmp_path / "taunode", ignore=ignored)
+    for name in ("taunode", "multirun_analysis"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
     shutil.copytree(ROOT / "conf", tmp_path / "taunode" / "conf", ignore=ignored)  # found before the installed one
     (tmp_path / "conf").symlink_to("taunode/conf")
     return tmp_path
@@ -96,10 +98,11 @@ print([line for line in lines if found[line] != golden[line]])
 """
 
 
-@pytest.mark.parametrize("name", re.findall(r"^(?:As written.*)?\*\*(An? [\w ]+)\*\*", README, re.MULTILINE))
+@pytest.mark.parametrize("name", re.findall(r"^\*\*(An? [\w ]+)\*\*", RECIPES, re.MULTILINE))
 def test_a_recipe_is_short(name: str) -> None:
-    lines = [line for _, code in blocks(recipe(name)) for line in code if line.strip()]
-    assert 3 < len(lines) <= 15
+    """Not counting the lines that say which file it is."""
+    lines = [line for _, code in blocks(recipe(name)) for line in code if line.strip() and not PATH.match(line)]
+    assert 3 <= len(lines) <= 15
 
 
 @pytest.mark.parametrize(
@@ -118,6 +121,9 @@ def test_a_recipe_is_short(name: str) -> None:
             ["arch=leapfrog", "arch.norm=none", "tau=inverse", "arch.checkpoint_segments=2"],
             {"arch.width": 1.0},
         ),
+        ("A network without τ", ["arch=perceptron", "arch.width=8"], {"arch.width": 8}),
+        ("A τ rule", ["tau=rising", "tau.scale=0.5", "arch.norm=none"], {"tau.learn": "block"}),
+        ("A data set", ["dataset=mine", "dataset.holdout=20"], {"dataset.fingerprint": "mine-1"}),
         ("A key", ["optimizer=adamw", "optimizer.amsgrad=true"], {"optimizer.amsgrad": True}),
     ],
 )
@@ -125,7 +131,13 @@ def test_it_works_as_written_and_no_signature_changes(
     name: str, words: list[str], says: dict[str, object], package: Path, run: Run
 ) -> None:
     apply(recipe(name), package)
-    tiny = [word for word in TINY if name != "A solver" or not word.startswith("arch")]  # of an ODE net
+    other = {"A solver": "arch", "A network without τ": "arch", "A data set": "dataset"}.get(name, "nothing")
+    tiny = [word for word in TINY if not word.startswith(other)]
+    (package / "data").mkdir()
+    sizes = {"train": 500, "test": 100}
+    arrays = {f"{part}_pixels": np.zeros((size, 1, 12, 12), np.uint8) for part, size in sizes.items()}
+    labels = {f"{part}_labels": np.arange(size) % 10 for part, size in sizes.items()}
+    np.savez(package / "data" / "mine.npz", **arrays, **labels)
     run("-m", "taunode.train", *tiny, *words, "hydra.run.dir=run")
     config = yaml.safe_load((package / "run" / "config.yaml").read_text())
     for key, value in says.items():
@@ -135,6 +147,20 @@ def test_it_works_as_written_and_no_signature_changes(
     assert run("-c", UNCHANGED).strip() == "[]"
     option = words[0].partition("=")
     assert option[2] in run("-m", "taunode.train", "--help")
+    if option[0] in ("tau", "dataset", "schedule", "solver"):
+        loaded = run(
+            "-c", f"import {config[option[0]]['_target_'].rpartition('.')[0]}, sys; print(*sys.modules)"
+        ).split()
+        assert not {"torch", "torchvision", "scipy"} & set(loaded)
+
+
+def test_a_figure_is_drawn_as_written(package: Path, run: Run) -> None:
+    run("-m", "taunode.train", "-m", *TINY, "tau=one,inverse_sqrt", "seed=0,1", "hydra.sweep.dir=s")
+    apply(recipe("A figure"), package)
+    analysis = ("-c", "from multirun_analysis.command import main; main()", "figure")
+    run(*analysis, "s", "spread", "--output", "spread.csv")
+    assert len((package / "spread.csv").read_text().splitlines()) == 3
+    assert "the sd of the seeds against their mean" in run(*analysis, "--help")
 
 
 def test_a_later_key_is_in_old_runs_as_its_absence_meant(package: Path, run: Run) -> None:

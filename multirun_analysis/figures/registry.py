@@ -47,6 +47,10 @@ FIGURES = {
     "curves": Entry(
         "learning_curves", "a metric against the epoch, a line a cell, a band over its seeds", published=True
     ),
+    "probes": Entry("probes", "block × step as colours: features, gradients and updates; --value"),
+    "coordinate-check": Entry(
+        "coordinate_check", "size of features and of their change against width or depth, a line a step"
+    ),
     "forward-stability": Entry("forward_stability", "growth at initialisation against L, a line an exponent"),
 }
 

@@ -67,6 +67,15 @@ class TauRule(ABC):
         """The rule as tables and figures show it, made from its values."""
 
     @final
+    def is_inverse_sqrt(self) -> bool:
+        """Whether τ = c/√L in all blocks alike, with one c > 0 for every depth: it halves as L goes from 1 to 4."""
+        try:
+            one, *four = self.values([1]) + self.values([4])
+        except BadInput:  # a rule for one network
+            return False
+        return one > 0 and all(math.isclose(tau, one / 2) for tau in four)
+
+    @final
     def facts(self, stages: Sequence[int]) -> dict[str, Any]:
         """What tables say: `tau`, the label; `blocks`, L; `tau_value`, where τ starts if in all blocks alike."""
         values = set(self.values(stages))

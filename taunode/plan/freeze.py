@@ -132,7 +132,7 @@ class Freezer:
         frozen = dict(zip(GROUPS, json.loads(blocks), strict=True))
         schedule = self._schedules(json.dumps(frozen["schedule"]))
         shape = {key: frozen["dataset"][key] for key in ("channels", "image_size", "classes")}
-        training = ("schedule", "optimizer", "parametrization", "init")
+        training = ("schedule", "optimizer", "parametrization", "init", "tau")
         self._training(json.dumps({key: frozen[key] for key in training}))
         parts = {key: frozen[key] for key in ("arch", *build.PARTS)}
         if frozen["parametrization"] is not None:  # it prepares the network for what trains it

@@ -77,9 +77,9 @@ class MaximalUpdate(Parametrization):
     """µP: every layer's features move by as much as they can, whatever the width.
 
     Yang, Hu et al., "Tensor Programs V" (arXiv 2203.03466), table 3, the form without multipliers; "fan" is here the
-    width. With `depthwise` Depth-µP (Yang, Yu, Zhu, Hayou, "Tensor Programs VI", arXiv 2310.02244): τ = 1/√L, and the
-    weights of the blocks learn at lr/√L where the optimizer divides the gradient's size out, which has that factor
-    already where it does not. It is derived for blocks of one layer with an identity skip path.
+    width. With `depthwise` Depth-µP (Yang, Yu, Zhu, Hayou, "Tensor Programs VI", arXiv 2310.02244): τ = c/√L with any
+    c, and the weights of the blocks learn at lr/√L where the optimizer divides the gradient's size out, which has that
+    factor already where it does not. It is derived for blocks of one layer with an identity skip path.
     """
 
     depthwise: bool

@@ -1,11 +1,14 @@
 """Parametrizations: the papers' tables, and what they are for: features that move alike at any width and depth."""
 
 import math
+import re
+from pathlib import Path
 from statistics import fmean, linear_regression
 from typing import Any, get_args
 
 import pytest
 import torch
+from cli import plan
 from torch import Tensor, nn
 
 from taunode import build
@@ -253,7 +256,45 @@ def test_two_that_follow_the_depth_are_refused_together(init: list[str], name: s
     for refuse in (build.network, build.parametrization):
         with pytest.raises(BadInput, match=f"init={name} and parametrization=MaximalUpdate with depthwise both"):
             refuse(config)
-    assert build.parametrization({**config, "init": None}) == DEPTH_MUP
+    with_root = frozen("tau=inverse_sqrt", "dataset=synthetic", "parametrization=depth_mup")
+    assert build.parametrization(with_root) == DEPTH_MUP
+
+
+@pytest.mark.parametrize(
+    ("tau", "said"),
+    [
+        ("one", "1"),
+        ("inverse", "L^-1"),
+        ("decreasing", "l^-1/2·ln(l+1)^-1"),
+        ("constant tau.scale=0.5", "0.5"),
+        ("constant tau.scale=0 tau.learn=block", "0 learned per block"),
+        ("listed tau.each=[0.5,0.5,0.5]", "0.5×3"),
+        ("null", "null"),
+    ],
+)
+def test_depth_mup_wants_tau_to_be_a_constant_over_the_root_of_the_depth(tau: str, said: str) -> None:
+    """arXiv 2310.02244, section 1: the branches times a/√L, and with Adam the rate over √L."""
+    words = "arch=rkhs_node" if tau == "null" else f"arch=resnet arch.depth=8 tau={tau}"
+    config = frozen(*words.split(), "dataset=synthetic", "parametrization=depth_mup")
+    with pytest.raises(BadInput, match=re.escape(f"tau=inverse_sqrt, τ = c/√L with any c, got τ = {said};")):
+        build.parametrization(config)
+
+
+def test_a_sweep_with_depth_mup_is_planned_or_refused_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rules = "parametrization=standard,depth_mup"
+    assert len(plan("tau=inverse_sqrt", "arch.depth=8,14", rules).runs) == 4
+    with pytest.raises(BadInput, match=r"got τ = L\^-1; or parametrization\.depthwise=false"):
+        plan("tau=inverse_sqrt,inverse", rules)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "tau", ["inverse_sqrt", "inverse_sqrt tau.scale=0.3 tau.learn=shared", "inverse_sqrt_largest_stage"]
+)
+def test_depth_mup_takes_any_constant(tau: str) -> None:
+    config = frozen(*f"tau={tau}".split(), "dataset=synthetic", "parametrization=depth_mup")
+    assert build.parametrization(config) == DEPTH_MUP
 
 
 def test_a_network_is_built_with_its_rule_and_its_weights_are_loaded_as_they_are() -> None:

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from multirun_analysis.stats.coordinate_check import coordinate_check
 from taunode.api import build_model, compose
 from taunode.models.momentum import MomentumResNet
 from taunode.models.network import Network
 from taunode.models.resnet import CifarResNet
 from taunode.models.tau import PowerLaw
-from taunode.training.coordinate_check import coordinate_check
 from taunode.training.loop import Stopped
 from taunode.training.parametrization import MaximalUpdate, prepare
 from taunode.training.probes import COLUMNS, MEASURED
