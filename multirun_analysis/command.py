@@ -33,7 +33,9 @@ class Shown(StrEnum):
     BEST = "best"
 
 
-SweepArgument = Annotated[Path, typer.Argument(help="A sweep directory, or the directory of one run.", metavar="SWEEP")]
+SweepArgument = Annotated[
+    Path, typer.Argument(help="A sweep directory, the directory of one run, or an archive.", metavar="SWEEP")
+]
 ValueOption = Annotated[
     str | None,
     typer.Option(
@@ -147,11 +149,10 @@ def figure(
     from multirun_analysis.figures import registry
 
     name = registry.choose(loaded) if name is None else name
-    if output is None and (sweep / "figures").is_symlink():
-        raise BadInput(
-            f"{sweep / 'figures'} is a symbolic link; a sweep's files lie in its own directory (or: --output)"
-        )
-    stem = sweep / "figures" / name if output is None else output
+    folder = _beside(sweep, "figures")
+    if output is None and folder.is_symlink():
+        raise BadInput(f"{folder} is a symbolic link; a sweep's files lie in its own directory (or: --output)")
+    stem = folder / name if output is None else output
     if stem.suffix in (".png", ".pdf", ".csv"):
         stem = stem.with_suffix("")
     by_lines, by_panels = (None if keys is None else _keys(keys) for keys in (lines, panels))
@@ -196,7 +197,7 @@ def verify(
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(help="A sweep directory.", metavar="FIRST")],
+    first: Annotated[Path, typer.Argument(help="A sweep directory, or an archive.", metavar="FIRST")],
     second: Annotated[Path, typer.Argument(help="Another one.", metavar="SECOND")],
     value: ValueOption = None,
     where: WhereOption = None,
@@ -237,7 +238,7 @@ def report(
     ] = None,
 ) -> None:
     """One HTML file, to be read offline: verdicts, results, curves, runs, figures, failures, provenance."""
-    output = sweep / "report.html" if output is None else output
+    output = _beside(sweep, "report.html") if output is None else output
     if output.suffix != ".html":
         raise BadInput(f"--output {output}: a report is one .html file")
     loaded = _load(sweep, where, also)
@@ -266,6 +267,11 @@ def serve(
         served(live, port, partial(print, flush=True))
     except KeyboardInterrupt:  # as it is meant to end
         return
+
+
+def _beside(sweep: Path, name: str) -> Path:
+    """Where a file about a sweep goes when nothing is said: into its directory; of an archive x.zip to x-NAME."""
+    return sweep.with_name(f"{sweep.stem}-{name}") if sweep.is_file() else sweep / name
 
 
 def _console() -> "Console":

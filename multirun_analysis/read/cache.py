@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from multirun_analysis.read.archived import cache
 from taunode.runs.files import write_aside
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ class Cache:
 
     def __init__(self, sweep: Path) -> None:
         name = hashlib.blake2b(os.fsencode(os.path.abspath(sweep)), digest_size=12).hexdigest()
-        root = Path(os.environ.get("TAUNODE_CACHE") or "~/.cache/taunode").expanduser()
-        self.directory = root / "analysis" / f"{name}-{VERSION}"
+        self.directory = cache() / f"{name}-{VERSION}"
         self._stamps: dict[str, str] = {}
         self._in_use = False
         self._readable: set[str] = set()

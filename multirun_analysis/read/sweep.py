@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import pandas as pd
 import yaml
 
+from multirun_analysis.read.archived import directory_of
 from multirun_analysis.read.cache import Cache
 from multirun_analysis.read.epochs import read_epochs
 from multirun_analysis.read.hydra_run import HydraRun, find
@@ -67,7 +68,7 @@ class Sweep:
     """The runs of sweep directories.
 
     Attributes:
-        paths: the directories as they were given.
+        paths: the directories and archives as they were given.
         runs: one row a run: `run` (directory name; with several sweeps `sweep/name`), `path`, `sweep`, the flattened
             configuration (`arch.depth`, `seed`, …; lists as tuples, NA where a run lacks a key), `depth` and `tau`
             (labels, ordered: depth ascending, τ descending), `state` (derived), `signature`, the facts of planning
@@ -84,6 +85,7 @@ class Sweep:
     broken: pd.DataFrame
     copies: pd.DataFrame = field(default_factory=lambda: _copies([]))
     sources: list[tuple[Cache, list[Run]]] = field(default_factory=list)  # a sweep each
+    directories: tuple[Path, ...] = ()  # of each path, where its files are
 
     @property
     def path(self) -> str:
@@ -131,7 +133,7 @@ class Sweep:
 
 
 def load(*sweep_dirs: Path | str, where: str | None = None, once: bool = True) -> Sweep:
-    """Read sweep directories (ours, plain Hydra multiruns, or single runs).
+    """Read sweep directories (ours, plain Hydra multiruns, or single runs), or archives of ours.
 
     Args:
         sweep_dirs: one or more.
@@ -148,10 +150,12 @@ def load(*sweep_dirs: Path | str, where: str | None = None, once: bool = True) -
     broken: list[tuple[str, str]] = []
     shapes: dict[tuple[tuple[str, ...], tuple[str, ...]], None] = {}  # of a row; thousands of runs have a handful
     sources = []
-    for path in paths:
+    directories = tuple(map(directory_of, paths))
+    for path, directory in zip(paths, directories, strict=True):
         prefix = f"{path}/" if len(paths) > 1 else ""
-        cache, runs = Cache(path), _runs(path, prefix)
-        slurm = InSlurm.of(SweepDirectory(path))
+        name = os.path.basename(os.path.abspath(path if path == directory else path.with_suffix("")))
+        cache, runs = Cache(directory), _runs(directory, prefix, name)
+        slurm = InSlurm.of(SweepDirectory(directory)) if path == directory else InSlurm()  # nothing archived waits
         sources.append((cache, runs))
         for run, found in cache.rows(runs, _read):
             if isinstance(found, str):
@@ -170,16 +174,16 @@ def load(*sweep_dirs: Path | str, where: str | None = None, once: bool = True) -
     rows, copies = distinct(rows) if once else (rows, [])
     keys = dict.fromkeys(key for config_keys, rest_keys in shapes for key in config_keys if key not in rest_keys)
     keys = {key: None for key in keys if key not in ("run", "path", "sweep")}
-    return Sweep(paths, as_table(rows, list(keys)), _broken(broken), _copies(copies), sources)
+    return Sweep(paths, as_table(rows, list(keys)), _broken(broken), _copies(copies), sources, directories)
 
 
-def _runs(path: Path, prefix: str) -> list[Run]:
-    """The runs of a directory.
+def _runs(path: Path, prefix: str, own: str) -> list[Run]:
+    """The runs of a directory; `own` is the name of a run that it is itself.
 
     Raises:
         BadInput: it holds none.
     """
-    sweep, own = SweepDirectory(path), os.path.basename(os.path.abspath(path))
+    sweep = SweepDirectory(path)
     if RunDirectory(path).record.exists():
         return [OurRun(own, prefix + own, str(path))]
     if sweep.runs.is_dir():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from taunode.command.going_on import NAME, bring_code, choose, execute
+from taunode.command.keeping import archive, restore
 from taunode.errors import BadInput, plain, run_command
 
 if TYPE_CHECKING:
@@ -296,7 +297,7 @@ def list_sweeps(
 def main() -> None:
     """The entry point."""
     app = typer.Typer(help="Sweeps: plan them, see how they stand, go on with them.", pretty_exceptions_enable=False)
-    for command in (plan, status, logs, resume, worker, cancel, why):
+    for command in (plan, status, logs, resume, worker, cancel, why, archive, restore):
         app.command()(command)
     app.command("list")(list_sweeps)
     run_command(app, NAME)
