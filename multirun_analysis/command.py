@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from multirun_analysis.read.sweep import Sweep
 
 NAME = "multirun-analysis"
+NOTES = 20  # of a sweep and its runs that are shown below a table
 
 
 class Shown(StrEnum):
@@ -95,9 +96,10 @@ def table(
     if format in (None, Format.TEXT):
         console = _console()
         console.print(to_rich(view.layout, view.statistic))
-        console.print(view.note)
-        if view.choice:
-            console.print(view.choice)
+        for line in (view.note, *view.notes[:NOTES], *([view.choice] if view.choice else [])):
+            console.print(line)
+        if len(view.notes) > NOTES:
+            console.print(f"{len(view.notes) - NOTES} more notes: --format markdown")
         return
     content = view.content(format)
     if output is None:

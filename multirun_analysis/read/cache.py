@@ -39,7 +39,9 @@ def stamp(path: str) -> str:
             name = entry.name
             if name.startswith("claim."):
                 parts.append(name)  # a heartbeat changes its time, which changes nothing here
-            elif name in ("run.json", "config.yaml", "done") or (name.endswith(STAMPED) and not entry.is_symlink()):
+            elif name in ("run.json", "config.yaml", "done", "note.json") or (
+                name.endswith(STAMPED) and not entry.is_symlink()
+            ):
                 ours |= name == "run.json"
                 parts.append(_stat(name, entry.stat(follow_symlinks=False)))
         if not ours:

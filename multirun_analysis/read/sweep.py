@@ -27,6 +27,7 @@ from taunode.errors import BadInput, plain
 from taunode.paths import is_utf8
 from taunode.runs.directory import RunDirectory, SweepDirectory, runs_of
 from taunode.runs.files import Unreadable
+from taunode.runs.note import Note, noted
 from taunode.runs.state import State
 from taunode.runs.where import Where
 
@@ -73,8 +74,8 @@ class Sweep:
             configuration (`arch.depth`, `seed`, …; lists as tuples, NA where a run lacks a key), `depth` and `tau`
             (labels, ordered: depth ascending, τ descending), `state` (derived), `signature`, the facts of planning
             (`tau_value`, `blocks`, `parameters`, …), the summary (`final_test_error` in percent, `seconds`, …) and
-            `attempts` (count) and `code` (digests of what they ran). `runs.attrs["keys"]` lists the columns of the
-            configuration.
+            `attempts` (count) and `code` (digests of what they ran); where something is noted, `note` and `tags`.
+            `runs.attrs["keys"]` lists the columns of the configuration.
         broken: one row a run that could not be read: `run`, `reason`.
         copies: one row a run that is left out because another one has its signature: `run`, `same_as`. Runs with one
             signature are one run, wherever they lie; the first that has a result stands for all.
@@ -91,6 +92,19 @@ class Sweep:
     def path(self) -> str:
         """Where it is from, in words."""
         return ", ".join(map(str, self.paths))
+
+    @property
+    def notes(self) -> list[str]:
+        """What its users have noted of the sweeps and of the runs, a line each: `seed=0-0123abcd: good #thesis`."""
+        found = [
+            f"{path}: {said}"
+            for path, directory in zip(self.paths, self.directories, strict=True)
+            if not RunDirectory(directory).record.exists() and (said := noted(directory))
+        ]
+        if "note" in self.runs:
+            of_runs = self.runs.loc[self.runs["note"].notna(), ["run", "note", "tags"]]
+            found += [f"{run}: {Note(note, tags)}" for run, note, tags in of_runs.itertuples(index=False)]
+        return found
 
     @property
     def summary(self) -> str:

@@ -24,6 +24,14 @@ def _complete_parts(incomplete: str) -> list[str]:
     return [f"{before}{comma}{part}" for part in (*PARTS, RUNNING) if part.startswith(last) and part not in named]
 
 
+def _complete_tags(context: typer.Context, incomplete: str) -> list[str]:
+    """Tab completion of `--untag`: the tags that there are."""
+    from taunode.runs.note import noted
+
+    named = context.params.get("sweep")
+    return [tag for tag in noted(Path(named)).tags if tag.startswith(incomplete)] if named else []
+
+
 def archive(
     sweep: Annotated[Path, typer.Argument(help="A sweep directory, or the directory of one run.", metavar="SWEEP")],
     without: Annotated[
@@ -141,6 +149,44 @@ def restore(
         left_out = archived.manifest.without
     without = f", without {' and '.join(left_out)}" if left_out else ""
     print(plain(f"{os.path.relpath(target)}: {len(archived.manifest.files)} files, {total:,} bytes{without}"))
+
+
+def note(
+    sweep: Annotated[Path, typer.Argument(help="A sweep directory, or the directory of one run.", metavar="SWEEP|RUN")],
+    text: Annotated[
+        str | None, typer.Argument(help='What to note, one line; "" takes it away. Without it, show.', metavar="TEXT")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="Add a tag.", metavar="WORD")] = None,
+    untag: Annotated[
+        list[str] | None,
+        typer.Option("--untag", help="Take one away.", metavar="WORD", autocompletion=_complete_tags),
+    ] = None,
+) -> None:
+    """Note something of a sweep or a run, or tag it: `list`, `status`, tables and reports show it.
+
+    A note is a file of yours in its directory and no part of what a run is. Tags are keys of conditions:
+    taunode-sweep status SWEEP --where '"good" in tags'
+    """
+    from dataclasses import replace
+
+    from taunode.paths import resolved
+    from taunode.runs.directory import runs_of
+    from taunode.runs.note import checked, checked_tag, read_note, write_note
+
+    runs_of(sweep)  # it is one
+    place = resolved(sweep)
+    more, fewer = ({checked_tag(word) for word in words or []} for words in (tag, untag))
+    known = read_note(place)
+    if missing := sorted(fewer - set(known.tags)):
+        raise BadInput(f"--untag {missing[0]}: {sweep} has no such tag; it has: {', '.join(known.tags) or 'none'}")
+    new = replace(known, tags=tuple(sorted((set(known.tags) | more) - fewer)))
+    new = new if text is None else replace(new, note=checked(text))
+    if new != known:
+        try:
+            write_note(place, new)
+        except OSError as error:
+            raise BadInput(f"cannot write into {sweep}: {error.strerror}") from None
+    print(plain(f"{sweep}: {new or 'nothing is noted'}"))
 
 
 def _check_room(target: Path, size: int) -> None:

@@ -2,6 +2,7 @@
 
 import filecmp
 import os
+import shutil
 import subprocess
 import sys
 
@@ -172,3 +173,56 @@ def test_a_spoilt_archive_is_one_line(tmp_path, monkeypatch, call, case):
     assert err.count("\n") == 1
     assert case.said in err.replace("\\\\", "\\")
     assert snapshot(tmp_path) == before
+
+
+def test_notes_are_shown_by_all_who_look(trained, tmp_path, monkeypatch, call):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained, "sweep", symlinks=True)
+    run = sorted(path for path in (tmp_path / "sweep" / "runs").iterdir() if path.name.startswith("seed=1"))[0]
+    before = snapshot(tmp_path)
+    assert call("note", "sweep") == (0, "sweep: nothing is noted\n", "")
+    assert snapshot(tmp_path) == before
+    assert call("note", "sweep", "for the thesis", "--tag", "b", "--tag", "a")[1] == "sweep: for the thesis #a #b\n"
+    assert call("note", run, "the best one", "--tag", "good")[0] == 0
+    assert call("note", "sweep", "--untag", "a")[1] == "sweep: for the thesis #b\n"
+    assert "for the thesis #b" in call("list")[1]
+    shown = call("status", "sweep")[1]
+    assert "for the thesis #b" in shown
+    assert "the best one #good" in shown
+    chosen = call("status", "sweep", "--where", '"good" in tags')[1]
+    assert "seed=1" in chosen
+    assert "seed=0" not in chosen
+    assert call("note", run, "")[1] == f"{run}: #good\n"
+    assert call("note", run, "--untag", "good")[1] == f"{run}: nothing is noted\n"
+    assert not (run / "note.json").exists()
+
+
+def test_a_note_is_kept_in_an_archive_and_is_no_part_of_a_run(trained, tmp_path, monkeypatch, call):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained, "sweep", symlinks=True)
+    for run in (tmp_path / "sweep" / "runs").iterdir():
+        assert call("note", run, "x")[0] == 0
+    assert call("archive", "sweep")[0] == 0
+    assert call("restore", "sweep.zip", "again")[0] == 0
+    assert_same(tmp_path / "sweep", tmp_path / "again")
+    (run,) = [path for path in (tmp_path / "again" / "runs").iterdir() if path.name.startswith("seed=0")]
+    assert call("why", run, next((trained / "runs").glob("seed=0*")))[1] == "the same run\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("two\nlines",), "a note is one line"),
+        (("\x1b[2J",), "a note is one line"),
+        (("x" * 1001,), "at most 1,000 characters"),
+        (("--tag", "two words"), "a tag is a word"),
+        (("--untag", "x"), "has no such tag; it has: none"),
+    ],
+)
+def test_what_no_note_is(trained, monkeypatch, call, typed, said):
+    monkeypatch.chdir(trained.parent)
+    before = snapshot(trained.parent)
+    code, out, err = call("note", "sweep", *typed)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+    assert snapshot(trained.parent) == before
