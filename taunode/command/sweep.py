@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from taunode.command.going_on import NAME, bring_code, choose, execute
-from taunode.command.keeping import archive, note, restore
+from taunode.command.keeping import archive, note, reproduce, restore
 from taunode.errors import BadInput, plain, run_command
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ def list_sweeps(
 def main() -> None:
     """The entry point."""
     app = typer.Typer(help="Sweeps: plan them, see how they stand, go on with them.", pretty_exceptions_enable=False)
-    for command in (plan, status, logs, resume, worker, cancel, why, note, archive, restore):
+    for command in (plan, status, logs, resume, worker, cancel, why, note, archive, restore, reproduce):
         app.command()(command)
     app.command("list")(list_sweeps)
     run_command(app, NAME)
