@@ -38,12 +38,14 @@ class TableView:
     Attributes:
         note: where it is from, and what its numbers are.
         choice: which keys it chose, and how to choose others; empty if all were said.
+        notes: what is noted of the sweep and its runs.
     """
 
     layout: Pivot
     note: str
     statistic: Statistic
     choice: str = ""
+    notes: tuple[str, ...] = ()
 
     def content(self, format: str) -> bytes:
         """As `csv`, `markdown`, `latex`, `html` or `parquet`."""
@@ -51,7 +53,7 @@ class TableView:
             case "csv":
                 return to_csv(self.layout.cells).encode()
             case "markdown":
-                return to_markdown(self.layout, self.note, self.statistic).encode()
+                return to_markdown(self.layout, "\n\n".join([self.note, *self.notes]), self.statistic).encode()
             case "latex":
                 return to_latex(self.layout, self.note, self.statistic).encode()
             case "html":
@@ -101,7 +103,7 @@ def table(
     if by_columns and (best := ranks(found, by_columns[-1], [*by_rows, *by_columns[:-1]])) is not None:
         below += f"; {best}"
     choice = "" if rows is not None and columns is not None else _choice(by_rows, by_columns)
-    return TableView(layout, below, shown, choice)
+    return TableView(layout, below, shown, choice, tuple(sweep.notes))
 
 
 def tuned(sweep: Sweep, keys: Sequence[str], value: str | None = None, at: str | None = None) -> Sweep:

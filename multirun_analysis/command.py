@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from multirun_analysis.read.sweep import Sweep
 
 NAME = "multirun-analysis"
+NOTES = 20  # of a sweep and its runs that are shown below a table
 
 
 class Shown(StrEnum):
@@ -33,7 +34,9 @@ class Shown(StrEnum):
     BEST = "best"
 
 
-SweepArgument = Annotated[Path, typer.Argument(help="A sweep directory, or the directory of one run.", metavar="SWEEP")]
+SweepArgument = Annotated[
+    Path, typer.Argument(help="A sweep directory, the directory of one run, or an archive.", metavar="SWEEP")
+]
 ValueOption = Annotated[
     str | None,
     typer.Option(
@@ -102,9 +105,10 @@ def table(
     if format in (None, Format.TEXT):
         console = _console()
         console.print(to_rich(view.layout, view.statistic))
-        console.print(view.note)
-        if view.choice:
-            console.print(view.choice)
+        for line in (view.note, *view.notes[:NOTES], *([view.choice] if view.choice else [])):
+            console.print(line)
+        if len(view.notes) > NOTES:
+            console.print(f"{len(view.notes) - NOTES} more notes: --format markdown")
         return
     content = view.content(format)
     if output is None:
@@ -159,11 +163,10 @@ def figure(
     if tuned is not None:
         loaded = api.tuned(loaded, _keys(tuned), value)
     name = registry.choose(loaded) if name is None else name
-    if output is None and (sweep / "figures").is_symlink():
-        raise BadInput(
-            f"{sweep / 'figures'} is a symbolic link; a sweep's files lie in its own directory (or: --output)"
-        )
-    stem = sweep / "figures" / name if output is None else output
+    folder = _beside(sweep, "figures")
+    if output is None and folder.is_symlink():
+        raise BadInput(f"{folder} is a symbolic link; a sweep's files lie in its own directory (or: --output)")
+    stem = folder / name if output is None else output
     if stem.suffix in (".png", ".pdf", ".csv"):
         stem = stem.with_suffix("")
     by_lines, by_panels = (None if keys is None else _keys(keys) for keys in (lines, panels))
@@ -208,7 +211,7 @@ def verify(
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(help="A sweep directory.", metavar="FIRST")],
+    first: Annotated[Path, typer.Argument(help="A sweep directory, or an archive.", metavar="FIRST")],
     second: Annotated[Path, typer.Argument(help="Another one.", metavar="SECOND")],
     value: ValueOption = None,
     where: WhereOption = None,
@@ -249,7 +252,7 @@ def report(
     ] = None,
 ) -> None:
     """One HTML file, to be read offline: verdicts, results, curves, runs, figures, failures, provenance."""
-    output = sweep / "report.html" if output is None else output
+    output = _beside(sweep, "report.html") if output is None else output
     if output.suffix != ".html":
         raise BadInput(f"--output {output}: a report is one .html file")
     loaded = _load(sweep, where, also)
@@ -278,6 +281,11 @@ def serve(
         served(live, port, partial(print, flush=True))
     except KeyboardInterrupt:  # as it is meant to end
         return
+
+
+def _beside(sweep: Path, name: str) -> Path:
+    """Where a file about a sweep goes when nothing is said: into its directory; of an archive x.zip to x-NAME."""
+    return sweep.with_name(f"{sweep.stem}-{name}") if sweep.is_file() else sweep / name
 
 
 def _console() -> "Console":

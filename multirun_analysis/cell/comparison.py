@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -92,7 +93,9 @@ def compare(both: Sweep, value: str | None = None, ignore: Sequence[str] = ()) -
         _cells(halves, value, called_so),
         _alone(halves, called_so),
         _differing({key: [_values(half[key]) for half in halves] for key in keys}, "key"),
-        _differing(_by_name([_code(name, half["path"]) for name, half in zip(names, halves, strict=True)]), "what"),
+        _differing(
+            _by_name([_code(where, half["path"]) for where, half in zip(both.directories, halves, strict=True)]), "what"
+        ),
     )
 
 
@@ -142,7 +145,7 @@ def _values(column: "pd.Series[Any]") -> set[str]:
     return {"null" if not isinstance(value, tuple) and pd.isna(value) else str(value) for value in column.tolist()}
 
 
-def _code(name: str, paths: "pd.Series[str]") -> Facts:
+def _code(sweep: Path, paths: "pd.Series[str]") -> Facts:
     """Commits and patches of the commands, digests and versions of the attempts; what cannot be read says nothing."""
     facts: Facts = {}
 
@@ -150,7 +153,7 @@ def _code(name: str, paths: "pd.Series[str]") -> Facts:
         if which:
             facts.setdefault(what, set()).add(str(which))
 
-    for file in SweepDirectory(name).command_files():
+    for file in SweepDirectory(sweep).command_files():
         try:
             code = read_yaml(file).get("code") or {}
             for what in ("commit", "patch"):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from multirun_analysis.read.archived import cache
 from taunode.runs.files import write_aside
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def stamp(path: str) -> str:
             name = entry.name
             if name.startswith("claim."):
                 parts.append(name)  # a heartbeat changes its time, which changes nothing here
-            elif name in ("run.json", "config.yaml", "done") or (name.endswith(STAMPED) and not entry.is_symlink()):
+            elif name in ("run.json", "config.yaml", "done", "note.json") or (
+                name.endswith(STAMPED) and not entry.is_symlink()
+            ):
                 ours |= name == "run.json"
                 parts.append(_stat(name, entry.stat(follow_symlinks=False)))
         if not ours:
@@ -57,8 +60,7 @@ class Cache:
 
     def __init__(self, sweep: Path) -> None:
         name = hashlib.blake2b(os.fsencode(os.path.abspath(sweep)), digest_size=12).hexdigest()
-        root = Path(os.environ.get("TAUNODE_CACHE") or "~/.cache/taunode").expanduser()
-        self.directory = root / "analysis" / f"{name}-{VERSION}"
+        self.directory = cache() / f"{name}-{VERSION}"
         self._stamps: dict[str, str] = {}
         self._in_use = False
         self._readable: set[str] = set()

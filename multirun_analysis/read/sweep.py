@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import pandas as pd
 import yaml
 
+from multirun_analysis.read.archived import directory_of
 from multirun_analysis.read.cache import Cache
 from multirun_analysis.read.epochs import read_epochs
 from multirun_analysis.read.hydra_run import HydraRun, find
@@ -26,6 +27,7 @@ from taunode.errors import BadInput, plain
 from taunode.paths import is_utf8
 from taunode.runs.directory import RunDirectory, SweepDirectory, runs_of
 from taunode.runs.files import Unreadable
+from taunode.runs.note import Note, noted
 from taunode.runs.state import State
 from taunode.runs.where import Where
 
@@ -67,13 +69,13 @@ class Sweep:
     """The runs of sweep directories.
 
     Attributes:
-        paths: the directories as they were given.
+        paths: the directories and archives as they were given.
         runs: one row a run: `run` (directory name; with several sweeps `sweep/name`), `path`, `sweep`, the flattened
             configuration (`arch.depth`, `seed`, …; lists as tuples, NA where a run lacks a key), `depth` and `tau`
             (labels, ordered: depth ascending, τ descending), `state` (derived), `signature`, the facts of planning
             (`tau_value`, `blocks`, `parameters`, …), the summary (`final_test_error` in percent, `seconds`, …) and
-            `attempts` (count) and `code` (digests of what they ran). `runs.attrs["keys"]` lists the columns of the
-            configuration.
+            `attempts` (count) and `code` (digests of what they ran); where something is noted, `note` and `tags`.
+            `runs.attrs["keys"]` lists the columns of the configuration.
         broken: one row a run that could not be read: `run`, `reason`.
         copies: one row a run that is left out because another one has its signature: `run`, `same_as`. Runs with one
             signature are one run, wherever they lie; the first that has a result stands for all.
@@ -84,11 +86,25 @@ class Sweep:
     broken: pd.DataFrame
     copies: pd.DataFrame = field(default_factory=lambda: _copies([]))
     sources: list[tuple[Cache, list[Run]]] = field(default_factory=list)  # a sweep each
+    directories: tuple[Path, ...] = ()  # of each path, where its files are
 
     @property
     def path(self) -> str:
         """Where it is from, in words."""
         return ", ".join(map(str, self.paths))
+
+    @property
+    def notes(self) -> list[str]:
+        """What its users have noted of the sweeps and of the runs, a line each: `seed=0-0123abcd: good #thesis`."""
+        found = [
+            f"{path}: {said}"
+            for path, directory in zip(self.paths, self.directories, strict=True)
+            if not RunDirectory(directory).record.exists() and (said := noted(directory))
+        ]
+        if "note" in self.runs:
+            of_runs = self.runs.loc[self.runs["note"].notna(), ["run", "note", "tags"]]
+            found += [f"{run}: {Note(note, tags)}" for run, note, tags in of_runs.itertuples(index=False)]
+        return found
 
     @property
     def summary(self) -> str:
@@ -131,7 +147,7 @@ class Sweep:
 
 
 def load(*sweep_dirs: Path | str, where: str | None = None, once: bool = True) -> Sweep:
-    """Read sweep directories (ours, plain Hydra multiruns, or single runs).
+    """Read sweep directories (ours, plain Hydra multiruns, or single runs), or archives of ours.
 
     Args:
         sweep_dirs: one or more.
@@ -148,10 +164,12 @@ def load(*sweep_dirs: Path | str, where: str | None = None, once: bool = True) -
     broken: list[tuple[str, str]] = []
     shapes: dict[tuple[tuple[str, ...], tuple[str, ...]], None] = {}  # of a row; thousands of runs have a handful
     sources = []
-    for path in paths:
+    directories = tuple(map(directory_of, paths))
+    for path, directory in zip(paths, directories, strict=True):
         prefix = f"{path}/" if len(paths) > 1 else ""
-        cache, runs = Cache(path), _runs(path, prefix)
-        slurm = InSlurm.of(SweepDirectory(path))
+        name = os.path.basename(os.path.abspath(path if path == directory else path.with_suffix("")))
+        cache, runs = Cache(directory), _runs(directory, prefix, name)
+        slurm = InSlurm.of(SweepDirectory(directory)) if path == directory else InSlurm()  # nothing archived waits
         sources.append((cache, runs))
         for run, found in cache.rows(runs, _read):
             if isinstance(found, str):
@@ -170,16 +188,16 @@ def load(*sweep_dirs: Path | str, where: str | None = None, once: bool = True) -
     rows, copies = distinct(rows) if once else (rows, [])
     keys = dict.fromkeys(key for config_keys, rest_keys in shapes for key in config_keys if key not in rest_keys)
     keys = {key: None for key in keys if key not in ("run", "path", "sweep")}
-    return Sweep(paths, as_table(rows, list(keys)), _broken(broken), _copies(copies), sources)
+    return Sweep(paths, as_table(rows, list(keys)), _broken(broken), _copies(copies), sources, directories)
 
 
-def _runs(path: Path, prefix: str) -> list[Run]:
-    """The runs of a directory.
+def _runs(path: Path, prefix: str, own: str) -> list[Run]:
+    """The runs of a directory; `own` is the name of a run that it is itself.
 
     Raises:
         BadInput: it holds none.
     """
-    sweep, own = SweepDirectory(path), os.path.basename(os.path.abspath(path))
+    sweep = SweepDirectory(path)
     if RunDirectory(path).record.exists():
         return [OurRun(own, prefix + own, str(path))]
     if sweep.runs.is_dir():

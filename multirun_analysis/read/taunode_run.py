@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from taunode.runs.directory import RunDirectory
+from taunode.runs.note import noted
 from taunode.runs.observe import observe
 from taunode.runs.signature import flatten
 from taunode.runs.state import State, derive
@@ -31,6 +32,8 @@ class OurRun:
             "attempts": seen.attempts,
             "code": ", ".join(sorted({one["code"] for one in record.attempts if "code" in one})) or None,
         }
+        if said := noted(run.path):
+            rest |= {"note": said.note, "tags": list(said.tags)}
         return dict(flatten(run.read_config())), rest, state not in (State.RUNNING, State.STALLED)
 
     def tables(self) -> list[Path]:

@@ -38,10 +38,15 @@ class Facet:
 
 
 def facets(runs: pd.DataFrame) -> list[Facet]:
-    """The fewest keys that tell the runs apart, `seed` last, and the state."""
+    """The fewest keys that tell the runs apart, `seed` last; what is noted of them; and the state."""
     keys = [*(["sweep"] if runs["sweep"].nunique() > 1 else []), *keys_of(runs), *(["seed"] if "seed" in runs else [])]
     telling = sorted(telling_keys(runs, keys), key="seed".__eq__)
+    telling += [key for key in ("tags", "note") if key in runs and key not in telling and _says_something(runs[key])]
     return [_facet(runs[key], key, name) for key, name in zip(telling, names(telling), strict=True)] + [_states(runs)]
+
+
+def _says_something(column: "pd.Series[Any]") -> bool:
+    return any(isinstance(value, str | tuple) and len(value) for value in column)
 
 
 def names(keys: Sequence[str]) -> list[str]:

@@ -125,7 +125,7 @@ class Live:
             self._put(version, fragments)
         self._going = page.runs.loc[going, "path"].astype(str).tolist()
         self._watched = sorted({*paths.values(), *(os.path.dirname(path) for path in paths.values())}) + [
-            str(place) for path in sweep.paths for place in (path, SweepDirectory(path).runs)
+            str(place) for path in sweep.directories for place in (path, SweepDirectory(path).runs)
         ]
 
     def _put(self, version: int, fragments: dict[str, str]) -> None:

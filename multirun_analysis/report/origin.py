@@ -54,7 +54,7 @@ class Origin:
 def origin(sweep: Sweep) -> Origin:
     """What the sweep's files say of where it is from."""
     found = Origin()
-    for path in sweep.paths:
+    for path in sweep.directories:
         for file in SweepDirectory(path).command_files():
             try:
                 found.commands.append(_command(plain(file.name), plainly(read_yaml(file))))

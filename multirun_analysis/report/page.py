@@ -35,6 +35,7 @@ from taunode.runs.state import BROKEN
 
 HERE = Path(__file__).parent
 JUDGED = (Verdict.REPRODUCED, Verdict.DIFFERS, Verdict.INCONCLUSIVE, Verdict.TOO_FEW)
+NOTES = 20  # that are said first; those of runs are in their table as well
 SECTIONS = ("summary", "results", "failures", "configuration", "provenance")
 SCRIPTS = ("core.js", "table.js", "chart.js", "run.js", "live.js", "start.js")
 
@@ -87,6 +88,7 @@ class Page:
         found: dict[str, dict[str, Any]] = {
             "summary": {
                 "facts": _facts(self.runs, self.cells, self.lines, where_from),
+                "notes": self.sweep.notes[:NOTES],
                 "states": self._states(),
                 "broken": len(self.sweep.broken),
                 "judged": [line for line in self.lines if line.verdict in JUDGED],

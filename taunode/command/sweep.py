@@ -15,6 +15,7 @@ import typer
 
 from taunode import interrupt
 from taunode.command.going_on import NAME, bring_code, choose, execute
+from taunode.command.keeping import archive, note, reproduce, restore
 from taunode.errors import BadInput, plain, run_command
 
 if TYPE_CHECKING:
@@ -138,13 +139,21 @@ def _overview(sweep: Path, chosen: "Selection", all_runs: bool, width: int) -> "
     from rich.console import Group
     from rich.text import Text
 
+    from taunode.runs.directory import RunDirectory
+    from taunode.runs.note import noted
     from taunode.show.status import counts, status_of, table
 
     title = Text(f"{plain(str(sweep))}: ", style="italic")
     title += counts(one.state for one in chosen.runs) if chosen.runs else Text("no runs")
+    above = [title]
+    if not RunDirectory(sweep).record.exists() and (said := noted(sweep)):
+        above.append(Text(str(said)))
     shown = _shown(chosen, all_runs)
-    rows = [status_of(one.run, one.record, one.seen, one.state, chosen.slurm) for one in shown]
-    return Group(title, table(rows, width)) if rows else Group(title)
+    rows = [
+        status_of(one.run, one.record, one.seen, one.state, chosen.slurm).with_note(noted(one.run.path))
+        for one in shown
+    ]
+    return Group(*above, table(rows, width)) if rows else Group(*above)
 
 
 def _warn_of_code(chosen: "Selection") -> None:
@@ -298,7 +307,7 @@ def main() -> None:
     """The entry point."""
     interrupt.listen()
     app = typer.Typer(help="Sweeps: plan them, see how they stand, go on with them.", pretty_exceptions_enable=False)
-    for command in (plan, status, logs, resume, worker, cancel, why):
+    for command in (plan, status, logs, resume, worker, cancel, why, note, archive, restore, reproduce):
         app.command()(command)
     app.command("list")(list_sweeps)
     run_command(app, NAME)

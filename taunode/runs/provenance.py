@@ -1,11 +1,13 @@
 """Provenance: which code, on which machine, with which libraries. Never the environment: it may hold secrets."""
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
 import os
 import platform
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +51,31 @@ def host() -> dict[str, Any]:
     return {"host": platform.node(), "system": platform.platform(), **job}
 
 
-def _git(directory: Path, *arguments: str) -> bytes | None:
+def _git(directory: Path, *arguments: str, index: Path | None = None) -> bytes | None:
+    """What git says; `index` stands for the repository's own, which stays as it is."""
     command = ["git", "-C", str(directory), *arguments]
+    environment = None if index is None else {**os.environ, "GIT_INDEX_FILE": str(index)}
     try:
-        done = subprocess.run(command, capture_output=True, timeout=20, check=True)
+        done = subprocess.run(command, capture_output=True, timeout=20, check=True, env=environment)
     except (OSError, subprocess.SubprocessError):
         return None  # no git here, or not a repository
     return done.stdout
+
+
+def _patch(directory: Path) -> bytes:
+    """What is not committed, with the modules and options of taunode's that git does not know yet."""
+    there = [name for name in ("taunode", "conf") if (directory / name).is_dir()]
+    listed = _git(directory, "ls-files", "--others", "--exclude-standard", "-z", "--", *there) if there else b""
+    names = [name for name in os.fsdecode(listed or b"").split("\0") if name.endswith((".py", ".yaml"))]
+    index = _git(directory, "rev-parse", "--git-path", "index") if names else None
+    if index is None:
+        return _git(directory, "diff", "--binary", "HEAD") or b""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "index"
+        with contextlib.suppress(OSError):
+            copy.write_bytes((directory / os.fsdecode(index.rstrip(b"\n"))).read_bytes())
+        _git(directory, "add", "--intent-to-add", "--", *names, index=copy)
+        return _git(directory, "diff", "--binary", "HEAD", index=copy) or b""
 
 
 def code() -> tuple[dict[str, Any], bytes]:
@@ -71,7 +91,7 @@ def code() -> tuple[dict[str, Any], bytes]:
     commit = _git(directory, "rev-parse", "HEAD")
     if commit is None:
         return facts, b""
-    patch = _git(directory, "diff", "--binary", "HEAD") or b""
+    patch = _patch(directory)
     facts |= {"repository": str(directory), "commit": commit.decode().strip()}
     if patch:
         facts["patch"] = f"patch-{hashlib.blake2b(patch, digest_size=8).hexdigest()}.diff"

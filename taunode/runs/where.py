@@ -128,6 +128,8 @@ class Where:
     def _compare(self, op: ast.cmpop, left: Any, right: Any) -> bool:
         if isinstance(op, ast.Lt | ast.LtE | ast.Gt | ast.GtE) and (left is None or right is None):
             return False  # a key that is null is neither more nor less than anything
+        if isinstance(op, ast.In | ast.NotIn) and right is None:
+            return isinstance(op, ast.NotIn)  # and nothing is in it
         try:
             return bool(_compare[type(op)](left, right))
         except TypeError:

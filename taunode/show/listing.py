@@ -13,6 +13,7 @@ from rich.text import Text
 from taunode.errors import BadInput, plain
 from taunode.runs.directory import SweepDirectory
 from taunode.runs.files import Unreadable
+from taunode.runs.note import noted
 from taunode.runs.observe import look
 from taunode.runs.state import State
 from taunode.show.status import counts, duration
@@ -37,11 +38,15 @@ def listing(directory: Path, width: int) -> Group | Table:
     made.add_column("states", overflow="fold")
     if width >= 80:
         made.add_column("last change", justify="right", no_wrap=True)
-    for touched, sweep in found:
+    notes = [noted(sweep.path) for _, sweep in found] if width >= 100 else []
+    if any(notes):
+        made.add_column("note", overflow="fold")
+    for place, (touched, sweep) in enumerate(found):
         states = _states(sweep)
         age = [Text(f"{duration(max(0.0, time.time() - touched))} ago")] if width >= 80 else []
         shown = os.path.relpath(sweep.path, directory)
-        made.add_row(Text(plain(shown)), Text(str(len(states))), counts(states), *age)
+        said = [Text(str(notes[place]))] if any(notes) else []
+        made.add_row(Text(plain(shown)), Text(str(len(states))), counts(states), *age, *said)
     return made
 
 

@@ -8,6 +8,7 @@ from taunode.errors import BadInput, nearest
 from taunode.paths import resolved
 from taunode.runs.directory import RunDirectory, SweepDirectory, runs_of, sweep_of
 from taunode.runs.files import Unreadable
+from taunode.runs.note import noted
 from taunode.runs.record import Record
 from taunode.runs.signature import flatten
 from taunode.runs.state import Observation, State
@@ -42,7 +43,7 @@ def select(sweep: Path, where: str | None = None, only: str | None = None) -> Se
     """Look at the runs of a sweep, or at the one run of a run directory.
 
     Args:
-        where: a condition on their keys, facts and `state`.
+        where: a condition on their keys, facts, `state`, `note` and `tags`.
         only: states, with commas.
 
     Raises:
@@ -119,7 +120,9 @@ class _Condition:
 
 
 def _keys(run: RunDirectory, record: Record, state: State) -> dict[str, object]:
-    return {**dict(flatten(run.read_config())), **record.facts, "state": str(state)}
+    said = noted(run.path)
+    about = {"state": str(state), "note": said.note, "tags": said.tags}
+    return {**dict(flatten(run.read_config())), **record.facts, **about}
 
 
 def _states(only: str) -> frozenset[str]:

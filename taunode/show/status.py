@@ -6,7 +6,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from taunode.cluster.submission import InSlurm
 from taunode.errors import plain
 from taunode.runs.directory import RunDirectory, SweepDirectory
 from taunode.runs.files import LONGEST, Unreadable, read_bytes, read_tail
+from taunode.runs.note import Note
 from taunode.runs.record import Record
 from taunode.runs.state import BROKEN, RESULTS, Observation, State, may_start
 
@@ -72,6 +73,10 @@ class Status:
         if self.state in RESULTS:
             return 1.0
         return min(1.0, self.epoch / self.epochs) if self.epochs else 0.0
+
+    def with_note(self, said: Note) -> "Status":
+        """With what its user has noted."""
+        return replace(self, note="; ".join(filter(None, (self.note, str(said)))))
 
     @property
     def row(self) -> dict[str, Text]:

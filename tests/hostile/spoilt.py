@@ -284,6 +284,31 @@ _enter(
 )
 
 
+# note.json
+
+
+def _note(text: str) -> Spoil:
+    return lambda s: (s.run.path / "note.json").write_text(text)
+
+
+_enter("note: steering words", _note(json.dumps({"note": STEERING + MARKUP, "tags": ["good"]})))
+_enter("note: steering tags", _note(json.dumps({"note": "", "tags": [STEERING, MARKUP]})))
+_enter("note: wrong types", _note(json.dumps({"note": {"a": [1]}, "tags": "x"})))
+_enter("note: a line of 1 MB", _note(json.dumps({"note": "x" * 10**6})))
+_enter("note: 200,000 levels deep", _note("[" * 200_000))
+_enter("note: half a surrogate", _note('{"note": "\\ud800"}'))
+_enter("note: a pipe", lambda s: os.mkfifo(s.run.path / "note.json"))
+_enter("note: a link to the user's", lambda s: (s.run.path / "note.json").symlink_to(s.outside / "private.json"))
+_enter(
+    "note: of the sweep, a link to the user's",
+    lambda s: (s.sweep.path / "note.json").symlink_to(s.outside / "private.json"),
+)
+_enter(
+    "note: of the sweep, steering words",
+    lambda s: (s.sweep.path / "note.json").write_text(json.dumps({"note": STEERING + MARKUP})),
+)
+
+
 # command
 
 

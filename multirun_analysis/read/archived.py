@@ -1,0 +1,34 @@
+"""Archived: a sweep that `taunode-sweep archive` has written into one file, read as if it were a directory.
+
+It is checked and unpacked once, without weights and checkpoints, into the user's cache, by the digest of its manifest.
+"""
+
+import os
+from pathlib import Path
+
+from taunode.errors import BadInput
+from taunode.runs.unpack import opened
+
+
+def directory_of(path: Path) -> Path:
+    """Where the files of a sweep are that was given as a directory or as an archive.
+
+    Raises:
+        BadInput: an archive is not as it should be, with the reason; or the cache cannot be written to.
+    """
+    if not path.is_file():
+        return path
+    with opened(path) as archive:
+        directory = cache() / "archives" / archive.digest
+        if not directory.is_dir():
+            try:
+                archive.unpack(directory, small=True)
+            except OSError as error:
+                if not directory.is_dir():  # else another process was faster
+                    raise BadInput(f"{path}: cannot unpack it into {directory}: {error.strerror}") from None
+    return directory
+
+
+def cache() -> Path:
+    """Where what was read is kept: in the user's cache directory, never in a sweep, which may be someone else's."""
+    return Path(os.environ.get("TAUNODE_CACHE") or "~/.cache/taunode").expanduser() / "analysis"
