@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -80,7 +81,7 @@ class Cache:
             if now and key in known and known[key][0] == now:
                 stored[key] = known[key]
                 self._readable.add(key)
-                yield run, json.loads(known[key][1])
+                yield run, msgspec.json.decode(known[key][1])
                 continue
             found, settled = read(run)
             if not isinstance(found, str):
@@ -114,7 +115,8 @@ class Cache:
                 to_new[same[key]] = position
         if len(table):
             table["position"] = to_new[table["position"].to_numpy()]
-        parsed.insert(0, "position", np.asarray(new, dtype=np.int32)[parsed.pop("run").cat.codes] if new else [])
+        of_new = parsed.pop("run").cat.codes  # of none, where no run is new
+        parsed.insert(0, "position", np.asarray(new, dtype=np.int32)[of_new])
         together = _joined(table, parsed)
         # To write all of it takes longer than to read a few runs again; a part of a sweep would lose the rest.
         if len(keys) == len(self._readable) and (len(new) >= WORTH or not known):
@@ -147,9 +149,14 @@ class Cache:
         import pyarrow.parquet as parquet
 
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            found = parquet.read_table(self.directory / "epochs.parquet")
-            about = json.loads(found.schema.metadata[b"runs"])
-            return found.to_pandas(), {key: (place, then) for place, (key, then) in enumerate(about)}
+            found = parquet.read_table(self.directory / "epochs.parquet", memory_map=True)
+            about = msgspec.json.decode(found.schema.metadata[b"runs"])
+            if "position" not in found.column_names:
+                raise KeyError("position")
+            table = found.to_pandas(
+                split_blocks=True, self_destruct=True
+            )  # a column at a time, most of them as they are
+            return table, {key: (place, then) for place, (key, then) in enumerate(about)}
         return pd.DataFrame({"position": np.empty(0, np.int32)}), {}
 
     def _write_epochs(self, table: Table, keys: list[str], stamps: list[str]) -> None:
@@ -163,7 +170,9 @@ class Cache:
         import pyarrow.parquet as parquet
 
         def write(file: Any) -> None:
-            parquet.write_table(content, file, compression="lz4", use_dictionary=False)
+            parquet.write_table(
+                content, file, row_group_size=max(len(content), 1), compression="lz4", use_dictionary=False
+            )
 
         with contextlib.suppress(OSError):
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -203,9 +212,9 @@ def _pieces(table: Table, parsed: Table) -> list[Table]:
 def _faithful(found: Any) -> str | None:
     """As JSON, if that gives it back as it is."""
     try:
-        text = json.dumps(found)
-        return text if json.loads(text) == _listed(found) else None
-    except (TypeError, ValueError):
+        text = msgspec.json.encode(found)
+        return text.decode() if msgspec.json.decode(text) == _listed(found) else None
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

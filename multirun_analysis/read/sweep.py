@@ -29,6 +29,7 @@ from taunode.runs.files import Unreadable
 from taunode.runs.state import State
 from taunode.runs.where import Where
 
+NUMBERS = frozenset({bool, int, float, type(None)})
 OPEN = (State.PLANNED, State.RUNNING, State.STALLED)  # states that Slurm knows more of
 # What damaged files raise on their way through YAML, JSON and the record's fields. Nothing in them is executed.
 UNREADABLE = (
@@ -216,7 +217,10 @@ def plainly(value: Any) -> Any:
     if isinstance(value, str):
         return plain(value)
     if isinstance(value, dict):
-        return {plainly(key): plainly(item) for key, item in value.items()}
+        return {
+            key if key.isprintable() else plain(key): item if type(item) in NUMBERS else plainly(item)
+            for key, item in value.items()
+        }
     return [plainly(item) for item in value] if isinstance(value, list) else value
 
 
