@@ -60,7 +60,7 @@ class Cache:
         name = hashlib.blake2b(os.fsencode(os.path.abspath(sweep)), digest_size=12).hexdigest()
         root = Path(os.environ.get("TAUNODE_CACHE") or "~/.cache/taunode").expanduser()
         self.directory = root / "analysis" / f"{name}-{VERSION}"
-        self._stamps: dict[str, str] = {}
+        self.stamps: dict[str, str] = {}  # of runs, by their keys, before they were read; if they are many
         self._in_use = False
         self._readable: set[str] = set()
 
@@ -71,13 +71,13 @@ class Cache:
             for run in runs:
                 yield run, read(run)[0]
             return
-        self._stamps = {run.key: stamp(run.path) for run in runs}
+        self.stamps = {run.key: stamp(run.path) for run in runs}
         known = self._read_rows()
         stored: dict[str, tuple[str, str]] = {}
         changed = len(known) != len(runs)
         for run in runs:
             key = run.key
-            now = self._stamps[key]
+            now = self.stamps[key]
             if now and key in known and known[key][0] == now:
                 stored[key] = known[key]
                 self._readable.add(key)
@@ -104,7 +104,7 @@ class Cache:
             return parse(runs)
         keys = [run.key for run in runs]
         table, known = self._read_epochs()
-        same = {key: place for key, (place, then) in known.items() if then and then == self._stamps.get(key)}
+        same = {key: place for key, (place, then) in known.items() if then and then == self.stamps.get(key)}
         new = [position for position, key in enumerate(keys) if key not in same]
         parsed, broken = parse([runs[position] for position in new])
         failed = {name for name, _ in broken}
@@ -120,7 +120,7 @@ class Cache:
         together = _joined(table, parsed)
         # To write all of it takes longer than to read a few runs again; a part of a sweep would lose the rest.
         if len(keys) == len(self._readable) and (len(new) >= WORTH or not known):
-            stamps = ["" if run.name in failed else self._stamps[key] for run, key in zip(runs, keys, strict=True)]
+            stamps = ["" if run.name in failed else self.stamps[key] for run, key in zip(runs, keys, strict=True)]
             self._write_epochs(together, keys, stamps)
         together = together.copy(deep=False)
         names = pd.Index([run.name for run in runs])

@@ -26,6 +26,7 @@ from taunode.errors import BadInput, plain
 from taunode.paths import is_utf8
 from taunode.runs.directory import RunDirectory, SweepDirectory, runs_of
 from taunode.runs.files import Unreadable
+from taunode.runs.observe import look
 from taunode.runs.state import State
 from taunode.runs.where import Where
 
@@ -222,6 +223,19 @@ def plainly(value: Any) -> Any:
             for key, item in value.items()
         }
     return [plainly(item) for item in value] if isinstance(value, list) else value
+
+
+def states(sweep_dirs: Sequence[Path], paths: Sequence[str]) -> list[str]:
+    """The states of runs of these sweeps, now; empty where that cannot be read."""
+    slurm = {path: InSlurm.of(SweepDirectory(path)) for path in sweep_dirs}
+    found = []
+    for path in map(Path, paths):
+        try:
+            own = slurm.get(path.parents[1]) if len(path.parts) > 2 else None
+            found.append((look if own is None else own.look)(RunDirectory(path))[2].value)
+        except UNREADABLE:
+            found.append("")
+    return found
 
 
 def _state(run: Run, slurm: InSlurm) -> str | None:
