@@ -1,6 +1,8 @@
 """Cells: the runs of a sweep that differ in `seed` only, as n, mean and standard deviation."""
 
 import math
+from collections import Counter
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from taunode.runs.signature import UNSIGNED
 from taunode.runs.state import RESULTS, State
 
 LISTED = 3  # seeds
+PLACE = {state.value: place for place, state in enumerate(State)}
 FEWEST = 3  # seeds that an interval is shown for: of two it is 18 times as wide as they are apart
 ALWAYS = ("final_test_error", "best_test_error")  # values that every finished run has; a planned sweep has none yet
 
@@ -148,24 +151,29 @@ def default_value(runs: pd.DataFrame) -> str:
 
 def _in_words(state: "pd.Series[str]", code: "pd.Series[int]") -> "pd.Series[str]":
     """The unfinished runs of each cell that has some: "1 planned, 2 failed"."""
-    words = {}
-    for cell, states in state.groupby(code):
-        counts = {word: int((states == word).sum()) for word in State}
-        words[cell] = ", ".join(f"{count} {word.value}" for word, count in counts.items() if count)
-    return pd.Series(words, dtype="object")
+    counts = Counter(zip(code.tolist(), state.tolist(), strict=True))
+    words: dict[int, list[str]] = {}
+    for (cell, word), count in sorted(counts.items(), key=lambda item: PLACE[item[0][1]]):
+        words.setdefault(cell, []).append(f"{count} {word}")
+    return pd.Series({cell: ", ".join(said) for cell, said in words.items()}, dtype="object")
 
 
 def _missing(runs: pd.DataFrame, code: "pd.Series[int]") -> "pd.Series[str]":
     """The seeds that a cell has no run of, though others have: "no seed 2"."""
     if "seed" not in runs:
         return pd.Series(dtype="object")
-    every = set(runs["seed"].dropna())
+    every = set(runs["seed"].dropna().tolist())
+    own: dict[int, set[Any]] = {cell: set() for cell in code.unique().tolist()}
+    for cell, seed in zip(code.tolist(), runs["seed"].tolist(), strict=True):
+        if seed in every:
+            own[cell].add(seed)
     words = {}
-    for cell, seeds in runs["seed"].groupby(code):
-        lacking = sorted(every - set(seeds))
+    for cell, seeds in own.items():
+        lacking = len(every) - len(seeds)
         if lacking:
-            which = ", ".join(map(str, lacking)) if len(lacking) <= LISTED else f"{len(lacking)} of {len(every)}"
-            words[cell] = f"no seed {which}" if len(lacking) == 1 else f"no seeds {which}"
+            few = lacking <= LISTED
+            which = ", ".join(map(str, sorted(every - seeds))) if few else f"{lacking} of {len(every)}"
+            words[cell] = f"no seed {which}" if lacking == 1 else f"no seeds {which}"
     return pd.Series(words, dtype="object")
 
 

@@ -60,11 +60,27 @@ def text(value: Any, key: str = "") -> str:
 
 def texts(values: Sequence[Any], key: str = "") -> list[str]:
     """Many values as text: what differs has different texts, if need be longer ones."""
-    shown = {literal(value): text(value, key) for value in values}
+    literals = _literals(values)
+    shown = {full: text(value, key) for full, value in dict(zip(literals, values, strict=True)).items()}
     often = Counter(shown.values())
     longer = {full: short if often[short] == 1 else full.strip('"') for full, short in shown.items()}
     told = longer if len(set(longer.values())) == len(longer) else {full: full for full in shown}  # true and "true"
-    return [told[full] for full in map(literal, values)]
+    return [told[full] for full in literals]
+
+
+def _literals(values: Sequence[Any]) -> list[str]:
+    """Each as a condition writes it; thousands of cells have a handful of values."""
+    known: dict[tuple[type, Any], str] = {}
+    found = []
+    for value in values:
+        if isinstance(value, tuple | list | dict):  # (1,) equals (True,)
+            found.append(literal(value))
+            continue
+        at = type(value), value
+        if at not in known:
+            known[at] = literal(value)
+        found.append(known[at])
+    return found
 
 
 def literal(value: Any) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -61,7 +62,7 @@ class Cache:
     def __init__(self, sweep: Path) -> None:
         name = hashlib.blake2b(os.fsencode(os.path.abspath(sweep)), digest_size=12).hexdigest()
         self.directory = cache() / f"{name}-{VERSION}"
-        self._stamps: dict[str, str] = {}
+        self.stamps: dict[str, str] = {}  # of runs, by their keys, before they were read; if they are many
         self._in_use = False
         self._readable: set[str] = set()
 
@@ -72,17 +73,17 @@ class Cache:
             for run in runs:
                 yield run, read(run)[0]
             return
-        self._stamps = {run.key: stamp(run.path) for run in runs}
+        self.stamps = {run.key: stamp(run.path) for run in runs}
         known = self._read_rows()
         stored: dict[str, tuple[str, str]] = {}
         changed = len(known) != len(runs)
         for run in runs:
             key = run.key
-            now = self._stamps[key]
+            now = self.stamps[key]
             if now and key in known and known[key][0] == now:
                 stored[key] = known[key]
                 self._readable.add(key)
-                yield run, json.loads(known[key][1])
+                yield run, msgspec.json.decode(known[key][1])
                 continue
             found, settled = read(run)
             if not isinstance(found, str):
@@ -105,7 +106,7 @@ class Cache:
             return parse(runs)
         keys = [run.key for run in runs]
         table, known = self._read_epochs()
-        same = {key: place for key, (place, then) in known.items() if then and then == self._stamps.get(key)}
+        same = {key: place for key, (place, then) in known.items() if then and then == self.stamps.get(key)}
         new = [position for position, key in enumerate(keys) if key not in same]
         parsed, broken = parse([runs[position] for position in new])
         failed = {name for name, _ in broken}
@@ -116,11 +117,12 @@ class Cache:
                 to_new[same[key]] = position
         if len(table):
             table["position"] = to_new[table["position"].to_numpy()]
-        parsed.insert(0, "position", np.asarray(new, dtype=np.int32)[parsed.pop("run").cat.codes] if new else [])
+        of_new = parsed.pop("run").cat.codes  # of none, where no run is new
+        parsed.insert(0, "position", np.asarray(new, dtype=np.int32)[of_new])
         together = _joined(table, parsed)
         # To write all of it takes longer than to read a few runs again; a part of a sweep would lose the rest.
         if len(keys) == len(self._readable) and (len(new) >= WORTH or not known):
-            stamps = ["" if run.name in failed else self._stamps[key] for run, key in zip(runs, keys, strict=True)]
+            stamps = ["" if run.name in failed else self.stamps[key] for run, key in zip(runs, keys, strict=True)]
             self._write_epochs(together, keys, stamps)
         together = together.copy(deep=False)
         names = pd.Index([run.name for run in runs])
@@ -149,9 +151,14 @@ class Cache:
         import pyarrow.parquet as parquet
 
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            found = parquet.read_table(self.directory / "epochs.parquet")
-            about = json.loads(found.schema.metadata[b"runs"])
-            return found.to_pandas(), {key: (place, then) for place, (key, then) in enumerate(about)}
+            found = parquet.read_table(self.directory / "epochs.parquet", memory_map=True)
+            about = msgspec.json.decode(found.schema.metadata[b"runs"])
+            if "position" not in found.column_names:
+                raise KeyError("position")
+            table = found.to_pandas(
+                split_blocks=True, self_destruct=True
+            )  # a column at a time, most of them as they are
+            return table, {key: (place, then) for place, (key, then) in enumerate(about)}
         return pd.DataFrame({"position": np.empty(0, np.int32)}), {}
 
     def _write_epochs(self, table: Table, keys: list[str], stamps: list[str]) -> None:
@@ -165,7 +172,9 @@ class Cache:
         import pyarrow.parquet as parquet
 
         def write(file: Any) -> None:
-            parquet.write_table(content, file, compression="lz4", use_dictionary=False)
+            parquet.write_table(
+                content, file, row_group_size=max(len(content), 1), compression="lz4", use_dictionary=False
+            )
 
         with contextlib.suppress(OSError):
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -205,9 +214,9 @@ def _pieces(table: Table, parsed: Table) -> list[Table]:
 def _faithful(found: Any) -> str | None:
     """As JSON, if that gives it back as it is."""
     try:
-        text = json.dumps(found)
-        return text if json.loads(text) == _listed(found) else None
-    except (TypeError, ValueError):
+        text = msgspec.json.encode(found)
+        return text.decode() if msgspec.json.decode(text) == _listed(found) else None
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

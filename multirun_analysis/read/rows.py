@@ -55,7 +55,8 @@ def as_table(rows: list[dict[str, Any]], keys: list[str]) -> pd.DataFrame:
     """The rows as a table: the configuration's columns together, each column with the dtype that its values have."""
     names = dict.fromkeys(["run", "path", "sweep", *keys, "tau", "state", "signature"])
     names |= dict.fromkeys(_names(rows))
-    table = pd.DataFrame({name: _column([row.get(name) for row in rows]) for name in names})
+    columns = _columns(rows)
+    table = pd.DataFrame({name: _column(columns.get(name) or [None] * len(rows)) for name in names})
     table["tau"] = in_order_of_tau(table)
     if "arch.depth" in table and pd.api.types.is_numeric_dtype(table["arch.depth"]) and "depth" not in table:
         depths = pd.Index(sorted(table["arch.depth"].dropna().unique()))
@@ -65,13 +66,31 @@ def as_table(rows: list[dict[str, Any]], keys: list[str]) -> pd.DataFrame:
     return table
 
 
+def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The values of each name, None where a row lacks it; rows with the same names are turned over at once."""
+    places: dict[tuple[str, ...], list[int]] = {}
+    for place, row in enumerate(rows):
+        places.setdefault(tuple(row), []).append(place)
+    if len(places) == 1:
+        return dict(zip(rows[0], map(list, zip(*(row.values() for row in rows), strict=True)), strict=True))
+    columns: dict[str, list[Any]] = {}
+    for names, own in places.items():
+        for name, values in zip(names, zip(*(rows[place].values() for place in own), strict=True), strict=True):
+            column = columns.setdefault(name, [None] * len(rows))
+            for place, value in zip(own, values, strict=True):
+                column[place] = value
+    return columns
+
+
 def _column(values: list[Any]) -> "pd.Series[Any]":
     """Integers and booleans stay what they are, with NA where one is missing; lists become tuples."""
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
-        return pd.Series(values, dtype="Int64" if None in values else "int64")
+    kinds = set(map(type, values))
+    some = type(None) in kinds
+    kinds.discard(type(None))
+    if kinds == {int} and all(value is None or -(2**63) <= value < 2**63 for value in set(values)):
+        return pd.Series(values, dtype="Int64" if some else "int64")
     if kinds == {bool}:
-        return pd.Series(values, dtype="boolean" if None in values else "bool")
+        return pd.Series(values, dtype="boolean" if some else "bool")
     if kinds in ({float}, {int, float}):
         return pd.Series(values, dtype="float64")
     if kinds == {str}:
@@ -82,7 +101,11 @@ def _column(values: list[Any]) -> "pd.Series[Any]":
 def _frozen(value: Any) -> Any:
     """A value that can be compared and grouped by: lists as tuples, mappings as tuples of (key, value)."""
     if isinstance(value, list):
-        return tuple(_frozen(item) for item in value)
+        try:
+            hash(plain := tuple(value))
+            return plain
+        except TypeError:  # something in it is a list or a mapping
+            return tuple(map(_frozen, value))
     if isinstance(value, dict):
         return tuple((key, _frozen(item)) for key, item in value.items())
     return value

@@ -28,9 +28,11 @@ from taunode.paths import is_utf8
 from taunode.runs.directory import RunDirectory, SweepDirectory, runs_of
 from taunode.runs.files import Unreadable
 from taunode.runs.note import Note, noted
+from taunode.runs.observe import look
 from taunode.runs.state import State
 from taunode.runs.where import Where
 
+NUMBERS = frozenset({bool, int, float, type(None)})
 OPEN = (State.PLANNED, State.RUNNING, State.STALLED)  # states that Slurm knows more of
 # What damaged files raise on their way through YAML, JSON and the record's fields. Nothing in them is executed.
 UNREADABLE = (
@@ -234,8 +236,24 @@ def plainly(value: Any) -> Any:
     if isinstance(value, str):
         return plain(value)
     if isinstance(value, dict):
-        return {plainly(key): plainly(item) for key, item in value.items()}
+        return {
+            key if key.isprintable() else plain(key): item if type(item) in NUMBERS else plainly(item)
+            for key, item in value.items()
+        }
     return [plainly(item) for item in value] if isinstance(value, list) else value
+
+
+def states(sweep_dirs: Sequence[Path], paths: Sequence[str]) -> list[str]:
+    """The states of runs of these sweeps, now; empty where that cannot be read."""
+    slurm = {path: InSlurm.of(SweepDirectory(path)) for path in sweep_dirs}
+    found = []
+    for path in map(Path, paths):
+        try:
+            own = slurm.get(path.parents[1]) if len(path.parts) > 2 else None
+            found.append((look if own is None else own.look)(RunDirectory(path))[2].value)
+        except UNREADABLE:
+            found.append("")
+    return found
 
 
 def _state(run: Run, slurm: InSlurm) -> str | None:

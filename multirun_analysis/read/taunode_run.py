@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from taunode.runs.config import read_flat
 from taunode.runs.directory import RunDirectory
 from taunode.runs.note import noted
 from taunode.runs.observe import observe
-from taunode.runs.signature import flatten
 from taunode.runs.state import State, derive
 
 
@@ -34,7 +34,7 @@ class OurRun:
         }
         if said := noted(run.path):
             rest |= {"note": said.note, "tags": list(said.tags)}
-        return dict(flatten(run.read_config())), rest, state not in (State.RUNNING, State.STALLED)
+        return read_flat(run.config), rest, state not in (State.RUNNING, State.STALLED)
 
     def tables(self) -> list[Path]:
         """metrics and timings of the attempt that `done` names, else of the newest one that has metrics."""

@@ -2,6 +2,9 @@
 
 Every change has a version. What a page cannot take up by itself (runs that came, a state or a metric that none had) is
 a new structure, for which it is loaded again. Nothing is written.
+
+To read a sweep of 10,000 runs again and to make its page takes seconds; the epochs of the runs that are at work are
+read by themselves, so that they are there at once.
 """
 
 import json
@@ -15,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from multirun_analysis.read.cache import stamp
-from multirun_analysis.read.sweep import Sweep
+from multirun_analysis.read.epochs import read_epochs
+from multirun_analysis.read.sweep import Run, Sweep, states
 from multirun_analysis.report import packed
 from multirun_analysis.report.detail import detail
 from multirun_analysis.report.page import Page
@@ -24,6 +28,7 @@ from taunode.runs.directory import SweepDirectory
 from taunode.runs.state import State
 
 OPEN = frozenset({State.PLANNED, State.QUEUED, State.RUNNING, State.STALLED})
+AT_WORK = frozenset({State.RUNNING, State.STALLED})
 PENDING = '<h2 id="figures-title">Figures</h2><p class="empty">Being drawn …</p>'
 STRUCTURE = (
     "runs",
@@ -44,18 +49,45 @@ class Live:
     def __init__(self, load: Callable[[], Sweep], value: str | None = None, where: str | None = None) -> None:
         self._load, self._value, self._where = load, value, where
         self._lock = threading.Lock()
-        self._version = self._structure_since = 0
+        self._version = self._structure_since = self._page_since = 0
         self._fragments: dict[str, str] = {"figures": PENDING}
         self._fragments_since: dict[str, int] = {"figures": 0}
         self._rows: list[dict[str, Any]] = []
         self._rows_since: list[int] = []
         self._structure = ""
-        self._drawn: object = None
+        self._drawn: tuple[object, str] = (None, "")
         self._seen: list[object] = []
+        self._minute = 0
+        self._states: tuple[str, ...] = ()
         self._take(load())
+
+    def glance(self) -> bool:
+        """Reads the epochs of the runs at work that have changed; says whether there is a new one."""
+        with self._lock:
+            at_work, stamps = self._at_work, self._stamps
+        now = {path: stamp(path) for path in at_work}
+        changed = [path for path in at_work if now[path] != stamps.get(path)]
+        if not changed:
+            return False
+        table, _ = read_epochs([at_work[path][1] for path in changed])
+        with self._lock:
+            if at_work is not self._at_work:  # it has just been read as a whole
+                return False
+            version = self._version
+            for position, path in enumerate(changed):
+                stamps[path], run = now[path], at_work[path][0]
+                own, old = table[table["run"].cat.codes == position], self._rows[run]["epochs"]
+                new = {name: packed.single(own[name]) if name in own else np.full(len(own), np.nan) for name in old}
+                if len(own) and not _same_epochs(old, new):
+                    self._rows[run] = self._rows[run] | {"epochs": new}
+                    self._rows_since[run] = self._version = version + 1
+            return self._version > version
 
     def look(self) -> bool:
         """Reads again what has changed; says whether anything has. What is moved away stays as it was read last."""
+        return self._looked() | self.glance()
+
+    def _looked(self) -> bool:
         marks = self._marks()  # before it is read: what changes meanwhile is read again
         if marks == self._seen:
             return False
@@ -71,18 +103,21 @@ class Live:
     def draw(self) -> None:
         """The figures, which take seconds, where other runs are done than in those that are drawn."""
         page = self._page
+        if page is self._drawn[0]:
+            return
         done = page.runs.loc[page.runs["state"] == State.DONE, ["run", page.value]]
         now = done.to_csv() if len(done) else ""
-        if now == self._drawn:
+        same, self._drawn = now == self._drawn[1], (page, now)
+        if same:
             return
-        self._drawn, figures = now, page.figures
+        figures = page.figures
         with self._lock:
             self._put(self._version + 1, {"figures": figures})
 
     def html(self) -> bytes:
         """The whole page, as it is now."""
         with self._lock:
-            page, fragments, version = self._page, dict(self._fragments), self._version
+            page, fragments, version = self._page, dict(self._fragments), self._page_since
         return page.html(fragments, page.data | {"live": True, "version": version})
 
     def changes(self, since: int) -> bytes | None:
@@ -112,7 +147,11 @@ class Live:
         fragments, data = page.fragments, page.data  # long before the lock
         rows, structure = _rows(page), _structure(data)
         paths = dict(zip(page.runs["run"], page.runs["path"].astype(str), strict=True))
-        going = page.runs["state"].isin([state.value for state in OPEN])
+        is_open, at_work = (page.runs["state"].isin([state.value for state in some]) for some in (OPEN, AT_WORK))
+        at_work |= page.runs["signature"].isna()  # another program records no state
+        runs = {run.path: run for _, found in sweep.sources for run in found}
+        stamps = {run.path: cache.stamps.get(run.key, "") for cache, found in sweep.sources for run in found}
+        place = {path: number for number, path in enumerate(page.runs["path"].astype(str))}
         with self._lock:
             version = self._version + 1
             if structure != self._structure:
@@ -122,8 +161,13 @@ class Live:
                     if not _same(old, new):
                         self._rows_since[run] = version
             self._page, self._rows, self._structure, self._paths = page, rows, structure, paths
+            self._at_work: dict[str, tuple[int, Run]] = {
+                path: (place[path], runs[path]) for path in page.runs.loc[at_work, "path"].astype(str)
+            }
+            self._stamps = {path: stamps[path] for path in self._at_work}
             self._put(version, fragments)
-        self._going = page.runs.loc[going, "path"].astype(str).tolist()
+            self._page_since = version
+        self._open = page.runs.loc[is_open, "path"].astype(str).tolist()
         self._watched = sorted({*paths.values(), *(os.path.dirname(path) for path in paths.values())}) + [
             str(place) for path in sweep.directories for place in (path, SweepDirectory(path).runs)
         ]
@@ -137,10 +181,12 @@ class Live:
     def _marks(self) -> list[object]:
         """What changes when the directories do: a file that is renamed changes its directory, one that grows itself.
 
-        That an owner is silent changes no file, so every minute counts as a change while a run is not over.
+        That an owner is silent, or what Slurm says, changes no file: states are looked at every minute.
         """
-        minute = [int(time.time() // 60)] if self._going else []
-        return [*map(_time, self._watched), *map(stamp, self._going), *minute]
+        minute = int(time.time() // 60)
+        if minute != self._minute:
+            self._minute, self._states = minute, tuple(states(self._page.sweep.paths, self._open))
+        return [*map(_time, self._watched), *map(stamp, self._at_work), self._states]
 
 
 def _time(path: str) -> int:
@@ -175,9 +221,12 @@ def _rows(page: Page) -> list[dict[str, Any]]:
 
 
 def _same(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    return all(old[name] == new[name] for name in ("state", "diverged", "values")) and all(
-        values.tobytes() == old["epochs"][name].tobytes() for name, values in new["epochs"].items()
-    )
+    told = all(old[name] == new[name] for name in ("state", "diverged", "values"))
+    return told and _same_epochs(old["epochs"], new["epochs"])
+
+
+def _same_epochs(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    return all(values.tobytes() == old[name].tobytes() for name, values in new.items())
 
 
 def _finite(values: "np.ndarray[Any, np.dtype[np.float32]]") -> list[float | None]:

@@ -44,11 +44,12 @@ def columns(epochs: pd.DataFrame, runs: Sequence[str]) -> dict[str, Any]:
     return {
         "lengths": lengths.tolist(),
         "metrics": [(name, title(name)) for name in metrics[:room]],
-        "columns": {name: _single(epochs[name].to_numpy()[order]) for name in ("epoch", *metrics[:room])},
+        "columns": {name: single(epochs[name].to_numpy()[order]) for name in ("epoch", *metrics[:room])},
         "left_out": metrics[room:],
     }
 
 
-def _single(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, np.dtype[np.float32]]":
+def single(values: Any) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    """Numbers as the page has them: little-endian float32."""
     with np.errstate(over="ignore"):  # beyond 3e38 a curve has left every axis
-        return values.astype("<f4")
+        return np.asarray(values).astype("<f4")

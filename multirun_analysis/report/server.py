@@ -18,7 +18,6 @@ from taunode.errors import BadInput
 
 HOST = "127.0.0.1"
 PERIOD = 2.0  # seconds between two looks at the directories
-SHARE = 9  # times as long as drawing took, nothing is drawn again
 HTML, JSON = "text/html; charset=utf-8", "application/json"
 
 
@@ -92,16 +91,15 @@ def serve(live: Live, port: int, announce: Callable[[str], None]) -> None:
         server = Server(live, port)
     except OSError as error:
         raise BadInput(f"--port {port}: {error.strerror}") from None
-    for work in (server.serve_forever, partial(_draw, live)):
+    for work in (server.serve_forever, partial(_often, live.look, 3), partial(_often, live.draw, 9)):
         threading.Thread(target=work, daemon=True).start()
     announce(server.address)
-    while True:
-        time.sleep(PERIOD)
-        live.look()
+    _often(live.glance, 0)
 
 
-def _draw(live: Live) -> None:
+def _often(work: Callable[[], object], rest: float) -> None:
+    """Every two seconds; what takes long is left alone for `rest` times as long as it took."""
     while True:
         began = time.monotonic()
-        live.draw()
-        time.sleep(max(PERIOD, SHARE * (time.monotonic() - began)))
+        work()
+        time.sleep(max(PERIOD, rest * (time.monotonic() - began)))

@@ -69,27 +69,30 @@ def median_interval(values: Array, level: float = LEVEL) -> tuple[Array, Array]:
 
 @cache
 def _support(n: int) -> tuple["np.ndarray[Any, np.dtype[np.int64]]", Array]:
-    """The pairs of order statistics (from 0) between which the median of a resample lies, and their probabilities."""
-    half = n // 2
-    places = range(n)
+    """The pairs of order statistics (from 0) between which the median of a resample lies, and their probabilities.
+
+    Of many values only those in the middle: nine standard deviations to either side, beyond which lie 10^-19.
+    """
+    from scipy.special import bdtrc
+
+    half, reach = n // 2, math.ceil(4.5 * math.sqrt(n))
+    places = np.arange(max(0, half - reach), min(n, half + reach + 1))
+    # The probability that more than `half` of the n draws (of an even n: `half` or more) are at most the i-th value.
+    at_most = np.diff(bdtrc(half - (n % 2 == 0), n, (places + 1) / n), prepend=0.0)
     if n % 2:
-        at_most = [_binomial_tail(n, half + 1, (place + 1) / n) for place in places]
-        return np.array([places, places]), np.diff(at_most, prepend=0.0)
-    # i is the half-th smallest, j the next: `half` of the n draws are i or less, one of them i, the others j or more.
-
-    def power(count: int) -> float:
-        return float((count / n) ** half)
-
-    ways = math.comb(n, half)
-    lower = np.diff([_binomial_tail(n, half, (place + 1) / n) for place in places], prepend=0.0)
-    pairs, probability = [], []
-    for i in places:
-        apart = [ways * (power(i + 1) - power(i)) * (power(n - j) - power(n - j - 1)) for j in range(i + 1, n)]
-        pairs += [(i, j) for j in range(i, n)]
-        probability += [lower[i] - math.fsum(apart), *apart]
-    return np.array(pairs).T, np.maximum(probability, 0.0)
+        return np.array([places, places]), at_most
+    # i is the half-th smallest, j the next: `half` of the n draws are i or less, one of them i, the others j or more:
+    # C(n, half) · ((i+1)^half − i^half) · ((n−j)^half − (n−j−1)^half) / n^n, whose factors no float could hold.
+    first, second = np.triu_indices(len(places), 1)
+    i, j = places[first], places[second]
+    ways = math.comb(n, half) / 2**n
+    nearly = ways * np.exp(half * (np.log(2 * (i + 1) / n) + np.log(2 * (n - j) / n)))
+    apart = nearly * -np.expm1(half * _log(i / (i + 1))) * -np.expm1(half * _log((n - j - 1) / (n - j)))
+    same = at_most - np.bincount(first, apart, minlength=len(places))
+    pairs = np.concatenate([np.array([places, places]), np.array([i, j])], axis=1)
+    return pairs, np.maximum(np.concatenate([same, apart]), 0.0)
 
 
-def _binomial_tail(n: int, k: int, p: float) -> float:
-    """The probability of at least k successes of n."""
-    return math.fsum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k, n + 1))
+def _log(share: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        return np.log(share)

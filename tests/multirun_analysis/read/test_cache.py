@@ -183,3 +183,11 @@ def test_lists_and_large_numbers_come_back_as_they_are(tmp_path, place):
     first = both(tmp_path / "s")
     assert_same(both(tmp_path / "s"), first)
     assert first[0]["seed"].tolist().count(2**70) == 1
+
+
+def test_runs_without_an_epoch_are_read_again_as_they_were(tmp_path, place, count):
+    configs = [configuration(seed=seed) for seed in range(3)]
+    sweep = write_runs(tmp_path / "s", configs, lambda config: Outcome("planned"))
+    first = both(sweep.path)
+    assert_same(both(sweep.path), first)
+    assert first[1].empty

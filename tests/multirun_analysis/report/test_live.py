@@ -204,3 +204,26 @@ def test_a_port_that_is_taken_is_said(server, sweep):
     out, err = process.communicate()
     assert (process.returncode, out) == (2, "")
     assert f"--port {server.server_port}: " in err
+
+
+def test_a_glance_brings_the_new_epoch_and_reads_nothing_else(live, sweep, monkeypatch):
+    live.look()
+    since, run = version(live), open_run(sweep)
+    grow(run)
+    monkeypatch.setattr(live, "_load", lambda: pytest.fail("it was read as a whole"))
+    assert live.glance()
+    assert not live.glance()
+    (changed,) = json.loads(live.changes(since))["runs"]
+    assert data(live)["runs"][changed["run"]] == run.path.name
+    assert changed["epochs"]["test_error"][-1] == 12.5
+    assert version(live) == since  # a page that is loaded now is told of it, too
+
+
+def test_what_a_glance_has_seen_stays_when_all_is_read(live, sweep):
+    live.look()
+    since = version(live)
+    grow(open_run(sweep))
+    assert live.glance()
+    first = json.loads(live.changes(since))["runs"][0]["epochs"]
+    live.look()
+    assert json.loads(live.changes(since))["runs"][0]["epochs"] == first

@@ -2,13 +2,14 @@
 
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multirun_analysis.stats.intervals import half_width, median_interval, welch
+from multirun_analysis.stats.intervals import _support, half_width, median_interval, welch
 from multirun_analysis.stats.sample import Sample
 
 stats = pytest.importorskip("scipy.stats")
@@ -55,6 +56,42 @@ def test_the_bootstrap_of_a_median_of_six():
     values = [1.0, 4.0, 2.0, 8.0, 5.0, 7.0]
     low, high = median_interval(np.array([values]))
     assert [low[0], high[0]] == percentiles(values, 0.95)
+
+
+def exactly(n):
+    """The probabilities of the pairs of order statistics, as fractions."""
+    half, found = n // 2, {}
+
+    def at_most(count, k):
+        return sum(
+            math.comb(n, i) * Fraction(count, n) ** i * Fraction(n - count, n) ** (n - i) for i in range(k, n + 1)
+        )
+
+    def power(count):
+        return Fraction(count, n) ** half
+
+    for i in range(n):
+        mine = at_most(i + 1, half + n % 2) - at_most(i, half + n % 2)
+        for j in range(i + 1, n) if n % 2 == 0 else ():
+            found[i, j] = math.comb(n, half) * (power(i + 1) - power(i)) * (power(n - j) - power(n - j - 1))
+            mine -= found[i, j]
+        found[i, i] = mine
+    return found
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 31, 40])
+def test_the_probabilities_of_the_bootstraps_medians_are_exact(n):
+    pairs, probability = _support(n)
+    found = dict(zip(map(tuple, pairs.T.tolist()), probability.tolist(), strict=True))
+    assert all(abs(float(exact) - found.get(pair, 0.0)) < 1e-14 for pair, exact in exactly(n).items())
+
+
+@pytest.mark.parametrize("n", [1501, 5000])
+def test_thousands_of_values_have_an_interval_as_wide_as_the_limit_says(n):
+    values = stats.norm.ppf((np.arange(n) + 0.5) / n)
+    low, high = median_interval(values[None])
+    assert (high[0] - low[0]) / 2 == pytest.approx(1.96 * math.sqrt(math.pi / 2 / n), rel=0.02)
+    assert _support(n)[1].sum() == pytest.approx(1, abs=1e-12)
 
 
 def test_many_samples_are_done_at_once():
