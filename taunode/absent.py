@@ -38,15 +38,19 @@ def absent_values(target: str) -> Mapping[str, Any]:
     for node in definition.body:
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
             arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
-            return MappingProxyType(_marked({one.arg: one.annotation for one in arguments}))
-    own = {
-        node.target.id: node.annotation
-        for node in definition.body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-    }
+            own: dict[str, ast.expr | None] = {one.arg: one.annotation for one in arguments}
+            handed_on = node.args.kwarg is not None
+            break
+    else:
+        handed_on = True  # a dataclass, or without a constructor of its own
+        own = {
+            node.target.id: node.annotation
+            for node in definition.body
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        }
     inherited: dict[str, Any] = {}
     for base in reversed(definition.bases):
-        if isinstance(base, ast.Name):
+        if handed_on and isinstance(base, ast.Name):
             inherited |= absent_values(_origin(base.id, module, tree))
     return MappingProxyType({key: value for key, value in inherited.items() if key not in own} | _marked(own))
 

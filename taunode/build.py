@@ -38,6 +38,7 @@ KINDS = {  # group → what its classes are
     "solver": "taunode.models.solver.Solver",
 }
 PARTS = frozenset({"tau", "init", "solver", "embedding"})  # groups of which some networks are built; else null
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 COMPLETED = ("tau", "solver")  # those whose classes resolve `auto` and the like; their modules import no torch
 
 
@@ -131,9 +132,8 @@ def checked(
     Raises:
         BadInput: an unknown, missing or wrongly typed one.
     """
-    parameters = inspect.signature(build).parameters
+    parameters, hints = arguments(build)
     given = given or {}
-    hints = typing.get_type_hints(inspect.getattr_static(build, "__init__") if isinstance(build, type) else build)
     for name in values:
         if name not in parameters or name in given:
             valid = nearest(name, [parameter for parameter in parameters if parameter not in given])
@@ -142,6 +142,22 @@ def checked(
         if parameter.default is parameter.empty and name not in values and name not in given:
             raise BadInput(f"{key}.{name} is missing")
     return {name: convert(value, hints.get(name, Any), f"{key}.{name}") for name, value in values.items()}
+
+
+def arguments(build: Callable[..., object]) -> tuple[dict[str, inspect.Parameter], dict[str, Any]]:
+    """Parameters of `build` by name, and their annotated types; of a class that hands `**others` on, its parents' too."""
+    if not isinstance(build, type):
+        return dict(inspect.signature(build).parameters), typing.get_type_hints(build)
+    parameters: dict[str, inspect.Parameter] = {}
+    hints: dict[str, Any] = {}
+    for owner in [one for one in build.__mro__ if "__init__" in vars(one)]:
+        constructor = vars(owner)["__init__"]
+        _, *own = inspect.signature(constructor).parameters.values()  # without `self`
+        parameters = {one.name: one for one in own if one.kind not in VARIADIC} | parameters
+        hints = typing.get_type_hints(constructor) | hints
+        if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in own):
+            break
+    return parameters, hints
 
 
 _words = {
@@ -267,7 +283,7 @@ def takes(arch: Mapping[str, Any]) -> frozenset[str]:
     if "_target_" not in arch:
         raise BadInput("arch: has no _target_")
     check_targets(arch, "arch")
-    return frozenset(inspect.signature(look_up(arch["_target_"], "arch")).parameters) & PARTS
+    return frozenset(arguments(look_up(arch["_target_"], "arch"))[0]) & PARTS
 
 
 def network(config: Mapping[str, Any], device: str = "cpu") -> "Network":

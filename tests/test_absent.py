@@ -41,6 +41,9 @@ MEMBERS = """
 
     class Child(Plain): ...
 
+    class Open(Heir):
+        def __init__(self, width: Annotated[float, Absent(1.0)], turned: bool, **others) -> None: ...
+
     def function(width: Annotated[float, Absent(1.0)]) -> None: ...
 """
 
@@ -67,6 +70,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("members.Rebel", {"clip": None, "scales": [1.0, -0.5]}),  # without its marker the key is one of the first
         ("members.Plain", {"width": 1.0}),  # its own __init__ takes nothing else
         ("members.Child", {"width": 1.0}),
+        ("members.Open", {"clip": None, "scales": [1.0, -0.5], "width": 1.0}),
         ("members.function", {}),
         ("members.nobody", {}),
         ("nowhere.Base", {}),

@@ -100,6 +100,26 @@ def thing(monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
+class Larger(Thing):
+    """Hands on what it does not know."""
+
+    def __init__(self, factor: float, **others: Any) -> None:
+        super().__init__(**others)
+        self.factor = factor
+
+
+def test_a_class_takes_what_it_hands_on(monkeypatch):
+    name = f"{Larger.__module__}.Larger"
+    monkeypatch.setattr(build, "allowed_targets", lambda *group: frozenset({name}))
+    made = build.instantiate({"_target_": name, "size": 3, "factor": 2, "kind": "square"}, "thing", made_by="me")
+    assert (made.size, made.kind, made.made_by, made.factor) == (3, "square", "me", 2.0)
+    for key, value in (("others", {}), ("colour", "red"), ("kind", "oval")):
+        with pytest.raises(BadInput, match=rf"thing\.{key}"):
+            build.instantiate({"_target_": name, "size": 3, "factor": 2, key: value}, "thing", made_by="me")
+    with pytest.raises(BadInput, match=r"thing\.size is missing"):
+        build.instantiate({"_target_": name, "factor": 2}, "thing", made_by="me")
+
+
 def test_instantiate_builds_with_the_other_keys_and_what_is_given(thing):
     made = build.instantiate({"_target_": thing, "size": 3, "kind": "square"}, "thing", made_by="me")
     assert (made.size, made.kind, made.made_by) == (3, "square", "me")

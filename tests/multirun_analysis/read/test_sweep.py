@@ -160,7 +160,7 @@ def test_an_empty_sweep_has_no_rows(tmp_path):
 @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir(), lambda path: path.write_text("x")])
 def test_what_is_no_sweep_directory_is_refused(tmp_path, make):
     make(tmp_path / "s")
-    with pytest.raises(BadInput, match="is not a sweep directory|is no archive of a sweep"):
+    with pytest.raises(BadInput, match=r"is not a sweep directory|is no archive of a sweep"):
         load(tmp_path / "s")
 
 
