@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cli import refusal
+from cli import refusal, start
+from cli import taunode as taunode_command
+from harness import RESULTS, wait_until
 
 import taunode
 from taunode import build, own_code
@@ -138,6 +140,22 @@ def test_a_run_that_names_code_is_executed_with_the_folder_alone(tmp_path, capsy
     for run in SweepDirectory(named):
         assert run.attempts() == 0
     assert ended(sweep_command.main, ["taunode-sweep", "resume", str(named), "--config-dir", "mine"]) == 0
+
+
+def test_killed_and_continued_it_gives_the_same_bytes(tmp_path):
+    folder(tmp_path / "mine", "killed_one")
+    words = ("--config-dir", "mine", "arch=own", *TINY, "schedule.epochs=30", "runtime.checkpoint_seconds=0.01")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    taunode_command(*words, "hydra.run.dir=whole", cwd=tmp_path)
+    process = start(*words, "hydra.run.dir=killed", cwd=tmp_path)
+    wait_until(lambda: list(killed.glob("checkpoint.*.pt")) or process.poll() is not None)
+    process.kill()
+    process.communicate()
+    assert not (killed / "done").exists()
+    taunode_command(*words, "hydra.run.dir=killed", cwd=tmp_path)
+    assert len(list(killed.glob("claim.*"))) == 2
+    for name in RESULTS:
+        assert (killed / name).read_bytes() == (whole / name).read_bytes()
 
 
 def ended(call, words: list[str]) -> int:
