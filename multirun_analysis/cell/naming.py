@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from multirun_analysis.labels.tau import tau_math
-from multirun_analysis.labels.values import short, text
+from multirun_analysis.labels.values import NONE, short, text
 
 FIRST = (
     *("arch._target_", "arch.depth", "arch.norm", "tau", "arch.layers", "arch.channels", "embedding.passes"),
@@ -57,4 +57,6 @@ def in_math(cell: Mapping[Any, Any], keys: Sequence[str]) -> str:
 
 def _part(key: str, value: Any) -> str:
     shown = text(value, key)
-    return shown if key.endswith("_target_") else f"{short(key)} = {shown}" if key == "tau" else f"{short(key)} {shown}"
+    if key.endswith("_target_") and shown != NONE:  # a class says what it is; where there is none, the key does
+        return shown
+    return f"{short(key)} = {shown}" if key == "tau" else f"{short(key)} {shown}"

@@ -67,7 +67,8 @@ def draw(request: Request, stars: bool = False) -> Picture:
             crosses = []
             for number, (line, of_line) in enumerate(panels.groups(part, arranged.lines)):
                 look = looks[line]
-                crosses += _line(one, of_line.assign(at=codes.reindex(of_line.index)), look, is_number(known[X]))
+                gone = _line(one, of_line.assign(at=codes.reindex(of_line.index)), look, is_number(known[X]))
+                crosses += [(at, look.color, look.marker if len(arranged.lines) > 1 else "") for at in gone]
                 if stars:
                     _star(one, of_line.assign(at=codes.reindex(of_line.index)), look, max(15 - 3 * number, 6))
                 if request.fit and is_number(known[X]):
@@ -119,7 +120,7 @@ def _ticks(axes: Axes, known: pd.DataFrame, key: str) -> "pd.Series[float]":
     return pd.Series(codes, known.index, dtype="float64")
 
 
-def _line(axes: Axes, part: pd.DataFrame, look: panels.Look, joined: bool) -> list[tuple[float, str]]:
+def _line(axes: Axes, part: pd.DataFrame, look: panels.Look, joined: bool) -> list[float]:
     """The points of a line; gives where its crosses are."""
     points = part[part["n"] > 0].sort_values("at")
     style: dict[str, Any] = {"color": look.color, "marker": "", "linewidth": 1.0, "elinewidth": 0.7, "capsize": 1.5}
@@ -143,7 +144,7 @@ def _line(axes: Axes, part: pd.DataFrame, look: panels.Look, joined: bool) -> li
             zorder=3,
         )
     gone = part[(part["n"] == 0) & (part["diverged"] > 0)]
-    return [(float(at), look.color) for at in gone["at"]]
+    return [float(at) for at in gone["at"]]
 
 
 def _star(axes: Axes, part: pd.DataFrame, look: panels.Look, size: float) -> None:

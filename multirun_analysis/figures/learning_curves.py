@@ -128,12 +128,12 @@ def _line(axes: Axes, curve: pd.DataFrame, look: panels.Look, metric: str, band:
     axes.fill_between(curve["epoch"], low, high, color=look.color, alpha=0.15, linewidth=0)
 
 
-def _crosses(axes: Axes, gone: pd.DataFrame, look: panels.Look) -> list[tuple[float, str]]:
+def _crosses(axes: Axes, gone: pd.DataFrame, look: panels.Look) -> list[tuple[float, str, str]]:
     """A cross at the last whole epoch of each run that diverged; gives those that have none."""
     seen = gone.dropna(subset="epoch")
     if len(seen):
         axes.plot(seen["epoch"], seen["value"], color=look.color, linestyle="", marker="x", markersize=4)
-    return [(1.0, look.color)] * (len(gone) > len(seen))
+    return [(1.0, look.color, "")] * (len(gone) > len(seen))
 
 
 def _marks(axes: Axes, numbers: Sequence[Number], look: panels.Look) -> None:

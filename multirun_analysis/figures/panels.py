@@ -237,19 +237,29 @@ def scale_up(axes: Axes, low: float, high: float, percent: bool) -> None:
         axes.set_ylim(0, 100 if percent else 1)
 
 
-def strip(axes: Axes, marks: Sequence[tuple[float, str]], word: str = "diverged") -> None:
-    """What has no value, above the axes: a cross at each place, in its line's colour; lines one above the other."""
+def strip(axes: Axes, marks: Sequence[tuple[float, str, str]], word: str = "diverged") -> None:
+    """What has no value, above the axes: a cross at each place, in its line's colour; lines one above the other.
+
+    Around it is the line's mark, where one is given: lines of one colour have different ones.
+    """
     if not marks:
         return
     above = blended_transform_factory(axes.transData, axes.transAxes)
-    paints = list(dict.fromkeys(paint for _, paint in marks))
+    rows = list(dict.fromkeys((paint, mark) for _, paint, mark in marks))
     step = 0.055
-    for x, paint in marks:
-        y = 1.03 + step * paints.index(paint)
-        axes.plot([x], [y], color=paint, marker="x", markersize=4, linestyle="", transform=above, clip_on=False)
-    middle = 1.03 + step * (len(paints) - 1) / 2
+    look: dict[str, Any] = {"linestyle": "", "transform": above, "clip_on": False}
+    for x, paint, mark in marks:
+        y = 1.03 + step * rows.index((paint, mark))
+        size = 4.0
+        if mark:
+            size = 3.0
+            axes.plot(
+                [x], [y], color=paint, marker=mark, markersize=5, markerfacecolor="w", markeredgewidth=0.6, **look
+            )
+        axes.plot([x], [y], color=paint, marker="x", markersize=size, **look)
+    middle = 1.03 + step * (len(rows) - 1) / 2
     axes.text(-0.012, middle, word, transform=axes.transAxes, ha="right", va="center", size=SIZE - 1.5, color="0.35")
-    setattr(axes, PAD, 8 + 6.5 * len(paints))  # for `align`
+    setattr(axes, PAD, 8 + 6.5 * len(rows))  # for `align`
 
 
 def align(found: Sequence[Axes]) -> None:

@@ -29,6 +29,7 @@ STYLE: Mapping[str, Any] = {
     "ytick.major.size": 2.5,
     "ytick.major.width": 0.6,
     "legend.frameon": False,
+    "legend.handlelength": 2.6,  # two dashes
     "hatch.linewidth": 0.5,
     "savefig.dpi": 300,
     "pdf.fonttype": 42,  # whole TrueType fonts: journals refuse Type 3

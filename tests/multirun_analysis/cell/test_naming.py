@@ -36,6 +36,7 @@ def test_lists_and_missing_keys_tell_apart_too(tmp_path):
     wide["arch"]["wings"] = 2
     found, keys = keys_of(write_runs(tmp_path / "s", [configuration(), short, wide]).path)
     assert len(found[keys].drop_duplicates()) == 3
+    assert called({"init._target_": None}, ["init._target_"]) == "init –"
     assert "wings –" in called(found[found["arch.wings"].isna()].iloc[0], ["arch.wings"])
 
 

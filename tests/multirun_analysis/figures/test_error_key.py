@@ -73,6 +73,16 @@ def test_what_diverged_is_above_and_what_partly_did_is_hollow(tmp_path):
     assert "some seeds diverged" in labels(picture.figure)
 
 
+def test_a_cross_has_its_lines_mark_where_lines_share_a_colour(grid_sweep):
+    (axes,) = figure(load(grid_sweep), "error-key", lines=["tau", "arch.norm"], panels=[]).figure.axes
+    look = {line.get_marker() for line in axes.lines if line.get_transform() != axes.transData}
+    assert len(look) == 2
+    assert "x" in look
+    (mark,) = look - {"x"}
+    lines = [line for line in axes.lines if line.get_transform() == axes.transData and line.get_marker() == mark]
+    assert len(lines) == 1  # of τ = 1 without norm all diverged: its twin with τ = L^-1/2 is there
+
+
 def test_everything_is_inside_the_axes(grid_sweep):
     picture = figure(load(grid_sweep), "error-key")
     for axes in picture.figure.axes:
