@@ -13,6 +13,7 @@ import http.client
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -146,6 +147,7 @@ def ends_with_its_terminal(path: Path, cache: str) -> float:
     child, terminal = pty.fork()
     if child == 0:
         os.environ["TAUNODE_CACHE"] = cache
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it would be ignored
         os.execv(sys.executable, [sys.executable, "-c", SERVE, "serve", str(path)])
     while b"http" not in os.read(terminal, 1000):
         pass

@@ -354,7 +354,7 @@ function makeChart() {
   };
   plot.onpointerleave = plot.onpointercancel = () => { box = cursor = null; point(); };
   plot.ondblclick = () => look(null);
-  plot.onblur = () => { cursor = null; point(); };
+  plot.onblur = () => { if (document.activeElement !== plot) { cursor = null; point(); } }; // else the window lost it
   find("in").onclick = () => zoom(.5);
   find("out").onclick = () => zoom(2);
   find("whole").onclick = () => look(null);

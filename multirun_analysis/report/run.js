@@ -2,9 +2,14 @@
 
 const single = find("single");
 
+/** The run that an address names; −1 if there is none such, or nobody could have written it so. */
+function named(name) {
+  try { return data.runs.indexOf(decodeURIComponent(name)); } catch { return -1; }
+}
+
 function show() {
   const before = single.hidden, [, kind, names] = location.hash.match(/^#(runs?)=(.+)$/) ?? [];
-  const runs = names?.split(",").map(name => data.runs.indexOf(decodeURIComponent(name))).filter(run => run >= 0) ?? [];
+  const runs = names?.split(",").map(named).filter(run => run >= 0) ?? [];
   const alone = kind === "run" && runs.length === 1, together = kind === "runs" && runs.length > 1;
   single.hidden = !(alone || together);
   find("report").hidden = !single.hidden;

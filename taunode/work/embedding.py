@@ -23,7 +23,7 @@ from taunode.runs.files import write_aside
 from taunode.runs.runtime import Runtime
 from taunode.training.pretraining import BATCH_SIZE, pretrain
 
-VERSION = 1  # of how pairs are pretrained; raised when that changes
+VERSION = 2  # of how pairs are pretrained; raised when that changes
 
 
 def embed(network: Network, config: Mapping[str, Any], runtime: Runtime) -> None:
@@ -42,8 +42,8 @@ def provide(
 ) -> dict[str, Tensor]:
     """The weights of the pair that a configuration asks for, on the CPU.
 
-    Pretrained pairs are trained once per (data set, image size, holdout, channels, passes, seed), under a lock; the
-    seed is `embedding.seed`, or the run's own where that is null.
+    Pretrained pairs are trained once per (data set, image size, mean and std, holdout, shapes, passes, seed), under a
+    lock; the seed is `embedding.seed`, or the run's own where that is null.
 
     Args:
         untrained: the pair as drawn, on the run's device; it is trained in place where no run has done so before.
@@ -58,8 +58,9 @@ def provide(
     shared = [
         data_set.fingerprint,
         data_set.image_size,
+        [data_set.mean, data_set.std],
         data_set.holdout,
-        config["arch"]["channels"],
+        [(name, list(tensor.shape)) for name, tensor in untrained.state_dict().items()],
         embedding["passes"],
         seed,
     ]

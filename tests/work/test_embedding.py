@@ -1,5 +1,6 @@
 """An embedding is pretrained once for all the runs that share it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,15 @@ def test_other_passes_and_seeds_are_other_pairs(tmp_path: Path) -> None:
     first = given(configuration(), tmp_path)
     assert not equal(given(configuration(seed=1), tmp_path), first)
     assert not equal(given(configuration(passes=2), tmp_path), first)
+
+
+def test_other_inputs_are_another_pair(tmp_path: Path) -> None:
+    config, splits = configuration(), DIGITS.load(Path(), Path())
+    scaled = replace(DIGITS, mean=[0.3], std=[0.37])
+    alone = provide(config, pair(0), scaled, splits, tmp_path / "alone")
+    first = provide(config, pair(0), DIGITS, splits, tmp_path / "both")
+    assert equal(provide(config, pair(0), scaled, splits, tmp_path / "both"), alone)
+    assert not equal(first, alone)
 
 
 def test_without_a_seed_it_is_that_of_the_run(tmp_path: Path) -> None:

@@ -259,6 +259,34 @@ def test_a_run_has_a_page_of_its_own(visit, report):
     assert column(page, "run") == [name]  # as it was left
 
 
+@pytest.mark.parametrize("hash", ["#run=%", "#runs=%E0%A4%A,%", "#run=nobody"])
+def test_an_address_that_names_no_run_shows_the_report(visit, report, hash):
+    page = visit(report)
+    page.evaluate("hash => { location.hash = hash; }", hash)
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    assert page.locator("#report").is_visible()
+    assert page.locator("#single").is_hidden()
+
+
+def test_the_controls_of_the_curves_stand_in_one_line(visit, report):
+    page = visit(report, {"width": 1400, "height": 900})
+    tops = page.locator("#chart .controls > *").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect()).map(box => (box.top + box.bottom) / 2)"
+    )
+    assert max(tops) - min(tops) < 4
+
+
+def test_who_reads_a_curve_goes_on_when_the_window_has_lost_the_keys(visit, report):
+    page = visit(report)
+    page.locator("#plot").focus()
+    page.keyboard.press("ArrowRight")
+    page.evaluate("document.getElementById('plot').dispatchEvent(new FocusEvent('blur'))")  # as a window does
+    assert "epoch 5: " in page.locator("#readout").inner_text()
+    page.get_by_role("searchbox").focus()
+    assert page.locator("#readout").is_hidden()
+
+
 def test_chosen_runs_stand_side_by_side(visit, report):
     page = visit(report)
     assert page.get_by_role("button", name="Side by side").is_disabled()
