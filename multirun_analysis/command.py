@@ -1,9 +1,10 @@
-"""The command `multirun-analysis`: `table`, `figure`, `verify`, `compare`, `report` and `serve` of sweep directories.
+"""The command `multirun-analysis`: `table`, `figure`, `verify`, `compare`, `report`, `reproduction`, `serve` of sweeps.
 
 Exit codes: 0 done, 1 a published number differs, 2 bad input (one line on stderr, nothing written), 130 Ctrl-C. Pandas
 and matplotlib are imported when a command runs, so that `--help` and completion answer at once.
 """
 
+import shlex
 import sys
 from enum import StrEnum
 from functools import partial
@@ -262,6 +263,33 @@ def report(
     write({output: render(loaded, value, where)})
 
 
+def reproduction(
+    sweeps: Annotated[
+        list[Path] | None, typer.Argument(help="Sweeps or archives, read together.", metavar="SWEEP…")
+    ] = None,
+    common: Annotated[
+        bool, typer.Option("--common-sd", help="All cells have one sd: declare it before you have seen results.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="Write a file.", metavar="FILE.md", dir_okay=False)] = None,
+) -> None:
+    """A record in Markdown: every published number with ours, verdict, hours and command; what was not run says so.
+
+    Example: multirun-analysis reproduction docs/archives/*.zip --output docs/reproduction.md
+    """
+    if output is not None and output.suffix != ".md":
+        raise BadInput(f"--output {output}: a record is one .md file")
+    from multirun_analysis.read.sweep import load
+    from multirun_analysis.report.reproduction import Record
+
+    loaded = _load(sweeps[0], None, sweeps[1:]) if sweeps else load()
+    words = [NAME, "reproduction", *map(str, sweeps or []), *(["--common-sd"] if common else [])]
+    content = Record(loaded, common).to_markdown(shlex.join([*words, *(["--output", str(output)] if output else [])]))
+    if output is None:
+        sys.stdout.write(content)
+    else:
+        write({output: content.encode()})
+
+
 def serve(
     sweeps: Annotated[list[Path], typer.Argument(help="Sweep directories, read together.", metavar="SWEEP…")],
     value: ValueOption = None,
@@ -326,5 +354,6 @@ def main() -> None:
     app.command()(verify)
     app.command()(compare)
     app.command()(report)
+    app.command()(reproduction)
     app.command()(serve)
     run_command(app, NAME)

@@ -145,7 +145,7 @@ def checked(
 
 
 def arguments(build: Callable[..., object]) -> tuple[dict[str, inspect.Parameter], dict[str, Any]]:
-    """Parameters of `build` by name, and their annotated types; of a class that hands `**others` on, its parents' too."""
+    """Parameters of `build` by name, and annotated types; of a class that hands `**others` on, its parents' too."""
     if not isinstance(build, type):
         return dict(inspect.signature(build).parameters), typing.get_type_hints(build)
     parameters: dict[str, inspect.Parameter] = {}

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 # What the analysis reads run directories, and archives of them, with.
 RUNS = tuple(
     f"taunode.runs.{name}"
-    for name in ("config", "directory", "files", "note", "observe", "state", "where", "signature", "unpack")
+    for name in ("config", "directory", "files", "manifest", "note", "observe", "state", "where", "signature", "unpack")
 )
 # What a part may import of this package; a part may always import itself, taunode.errors and taunode.paths.
 BELOW: dict[str, tuple[str, ...]] = {

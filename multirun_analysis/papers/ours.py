@@ -23,6 +23,7 @@ class Ours:
         sample: of the runs that have the value.
         runs, finished, diverged: how many of them there are.
         cell: what tells it from our other cells of the number; empty where there is only one.
+        names: of these runs.
     """
 
     sample: Sample
@@ -30,6 +31,7 @@ class Ours:
     finished: int
     diverged: int
     cell: str = ""
+    names: tuple[str, ...] = ()
 
 
 def belonging(runs: pd.DataFrame) -> list[Number]:
@@ -98,4 +100,5 @@ def _ours(runs: pd.DataFrame, value: str, cell: str) -> Ours:
     with_value = finished if value.startswith("best_") else runs["state"] == State.DONE
     numbers = pd.to_numeric(runs[value]) if value in runs else pd.Series(math.nan, index=runs.index)
     sample = Sample.of(numbers.astype("float64")[with_value].dropna().to_numpy())
-    return Ours(sample, len(runs), int(finished.sum()), int((runs["state"] == State.DIVERGED).sum()), cell)
+    diverged = int((runs["state"] == State.DIVERGED).sum())
+    return Ours(sample, len(runs), int(finished.sum()), diverged, cell, tuple(runs["run"].astype("str")))

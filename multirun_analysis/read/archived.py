@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from taunode.errors import BadInput
+from taunode.runs.manifest import SUFFIX
 from taunode.runs.unpack import opened
 
 
@@ -16,7 +17,7 @@ def directory_of(path: Path) -> Path:
     Raises:
         BadInput: an archive is not as it should be, with the reason; or the cache cannot be written to.
     """
-    if not path.is_file():
+    if path.suffix != SUFFIX or not path.is_file():
         return path
     with opened(path) as archive:
         directory = cache() / "archives" / archive.digest
