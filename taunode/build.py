@@ -310,6 +310,11 @@ def network(config: Mapping[str, Any], device: str = "cpu") -> "Network":
     if (rule := parametrization(config)) is not None:
         from taunode.training.parametrization import prepare
 
+        if rule.needs_independent_blocks() and built.chain() is None:
+            raise BadInput(
+                f"parametrization={type(rule).__name__} with depthwise counts residual blocks, of which "
+                f"{type(built).__name__} has none (its chain())"
+            )
         trained_by = optimizer(config)
         prepare(built, rule, "sgd" if trained_by is None else trained_by.kind)
     return built

@@ -1,13 +1,15 @@
 """The entry point of `taunode`: answers --help and --version at once, before hydra or torch are imported."""
 
 import importlib
+import itertools
 import re
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from taunode import interrupt
+from taunode import interrupt, own_code
+from taunode.errors import BadInput
 
 EXAMPLES = """\
 Examples
@@ -32,8 +34,12 @@ def options(directory: Path) -> dict[str, str]:
     return found
 
 
-def help_text() -> str:
-    """What the command does, its groups with their options, and examples; read from conf/, without Hydra."""
+def help_text(folders: Sequence[Path] = ()) -> str:
+    """What the command does, its groups with their options, and examples; read from conf/, without Hydra.
+
+    Args:
+        folders: with options of the user's own.
+    """
     conf = Path(importlib.import_module("taunode.conf").__path__[0])
     groups = [
         "arch",
@@ -61,7 +67,7 @@ def help_text() -> str:
     chosen = dict(re.findall(r"^  - (?:override )?([\w/]+): (\w+)", (conf / "config.yaml").read_text(), re.MULTILINE))
     for group in groups:
         lines.append(f"  {group}" + (f" (default: {chosen[group]})" if chosen[group] != "null" else ""))
-        found = options(conf / group)
+        found = {name: what for folder in (conf, *folders) for name, what in options(folder / group).items()}
         width = max((len(name) for name in found), default=0)
         lines += [f"    {name:{width}}  {what}".rstrip() for name, what in found.items()]
     lines += [
@@ -86,12 +92,24 @@ def help_text() -> str:
     return "\n".join(lines)
 
 
+def own_folders(arguments: Sequence[str]) -> list[Path]:
+    """What `--config-dir` names."""
+    found = [after for flag, after in itertools.pairwise(arguments) if flag in ("--config-dir", "-cd")]
+    return [
+        Path(one) for one in found + [one.partition("=")[2] for one in arguments if one.startswith("--config-dir=")]
+    ]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console command; ends the process with its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if any(argument in ("-h", "--help") for argument in arguments):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `taunode --help | head`
-        print(help_text())
+        try:
+            print(help_text([*own_folders(arguments), *own_code.lasting()]))
+        except BadInput as error:  # an entry point that names no package
+            print(f"taunode: {error}", file=sys.stderr)
+            sys.exit(2)
         sys.exit(0)
     if "--version" in arguments:
         from importlib.metadata import version

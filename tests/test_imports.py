@@ -66,7 +66,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     ),
     "taunode.launch": ("taunode.cluster.task",),
     "taunode.api": ("taunode.command", "taunode.plan", "taunode.work", "taunode.runs", "taunode.build"),
-    "taunode.train": ("taunode.command", "taunode.interrupt"),
+    "taunode.train": ("taunode.command", "taunode.interrupt", "taunode.own_code"),
     "taunode": ("taunode.api",),
     "multirun_analysis.labels": (),
     "multirun_analysis.stats": (),

@@ -1,6 +1,8 @@
 """Code of the user's own: built from a folder that is named or a package that is installed, and from nowhere else."""
 
 import os
+import re
+import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cli import refusal, start
+from cli import environment, refusal, start
 from cli import taunode as taunode_command
 from harness import RESULTS, wait_until
 
@@ -47,6 +49,24 @@ class Linear(Network):
 
 class NoNetwork:
     pass
+
+
+class Many(Linear):
+    def __init__(self, in_channels: int, image_size: int, classes: int) -> None:
+        super().__init__(4, in_channels, image_size, classes + 1)
+
+
+class Wide(Linear):
+    def __init__(self, in_channels: int, image_size: int, classes: int) -> None:
+        super().__init__(4, in_channels, 2 * image_size, classes)
+
+
+class Deciding(Linear):
+    def __init__(self, in_channels: int, image_size: int, classes: int) -> None:
+        super().__init__(4, in_channels, image_size, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images if images.mean() > 0 else -images)
 
 
 class Broken(Linear):
@@ -97,10 +117,12 @@ def test_a_network_of_a_folder_is_trained_and_loaded(tmp_path):
         ("no_python", "class Linear(:\n", "Linear", "SyntaxError: invalid syntax (HERE/no_python.py, line 1)"),
         ("leaves", "raise SystemExit(0)\n", "Linear", "leaves.Linear cannot be imported: SystemExit: 0"),
         ("needs", "import there_is_no_such_module\n", "Linear", "No module named 'there_is_no_such_module'"),
-        ("lacks", NETWORK, "Lineal", "has no class Lineal; it has: Linear, Broken, NoNetwork"),
+        ("lacks", NETWORK, "Lineal", "has no class Lineal; it has: Linear, Wide, Broken, Deciding, Many, NoNetwork"),
         ("other", NETWORK, "NoNetwork", "other.NoNetwork is no subclass of taunode.models.network.Network"),
         ("function", "def Linear():\n    return 1\n", "Linear", "is no subclass of taunode.models.network.Network"),
-        ("broken", NETWORK, "Broken", "ValueError: a mistake of its author's (HERE/broken.py, line 30)"),
+        ("broken", NETWORK, "Broken", "ValueError: a mistake of its author's (HERE/broken.py, line 48)"),
+        ("many", NETWORK, "Many", "arch: many.Many gives (2, 11) for 2 images, not logits (2, 10)"),
+        ("wide", NETWORK, "Wide", "arch: wide.Wide, given images of the data set's shape: RuntimeError: "),
         ("json", NETWORK, "Linear", "not a module of HERE; call that one otherwise"),
     ],
 )
@@ -110,6 +132,35 @@ def test_what_is_wrong_with_it_is_one_line_that_says_where(module, code, name, w
     said = refusal(["--config-dir", str(own), "arch=own", *TINY], capfd)
     assert words.replace("HERE", str(own)) in said
     assert [path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in path.parts] == before
+
+
+def test_what_asks_for_the_values_of_images_is_not_tried_without(tmp_path):
+    own = folder(tmp_path / "mine", "deciding", NETWORK, "Deciding")
+    taunode_command("--config-dir", str(own), "arch=own", *TINY, "hydra.run.dir=run", cwd=tmp_path)
+    assert (tmp_path / "run" / "done").exists()
+
+
+def test_what_needs_residual_blocks_is_refused_where_it_has_no_chain(tmp_path, capfd):
+    own = folder(tmp_path / "mine", "unchained")
+    said = refusal(["--config-dir", str(own), "arch=own", "dataset=digits", "schedule=initialisation"], capfd)
+    assert "schedule=initialisation measures networks of residual blocks (arch=resnet…), Linear is none" in said
+
+
+@pytest.mark.parametrize("words", [["--config-dir", "mine"], ["--config-dir=mine"], []])
+def test_the_help_has_its_options(words, tmp_path):
+    folder(tmp_path / "mine", "helped")
+    (tmp_path / "mine" / "arch" / "own.yaml").write_text("# Two linear maps\n_target_: helped.Linear\n")
+    script = "from taunode.train import main; main()"
+    variable = {} if words else {own_code.VARIABLE: str(tmp_path / "mine")}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words, "--help"],
+        cwd=tmp_path,
+        env=environment(**variable),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert re.search(r"^    own +Two linear maps$", done.stdout, re.MULTILINE)
 
 
 def test_what_lies_beside_the_options_adds_no_name(tmp_path):

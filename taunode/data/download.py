@@ -4,7 +4,7 @@ import shutil
 import socket
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
@@ -19,12 +19,20 @@ SILENCE_SECONDS = 30.0
 FAULTS = (OSError, RuntimeError, HTTPException, EOFError, tarfile.TarError, zlib.error)
 
 
-def fetch(root: Path, source: str, folder: str, missing: Callable[[], list[str]], archive: str = "") -> None:
+def fetch(
+    root: Path,
+    source: str,
+    folder: str,
+    missing: Callable[[], list[str]],
+    archive: str = "",
+    splits: Sequence[str] = (),
+) -> None:
     """Put the files of torchvision's data set `source` into `root`/`folder`, unless `missing()` names none.
 
     `source` is the name of torchvision's class, `folder` where that class keeps its files. An `archive` that the
-    user has put into `root` is unpacked instead of being downloaded, if its checksum is right. Raises `BadInput`
-    that says what is missing, where it looked and what to put there.
+    user has put into `root` is unpacked instead of being downloaded, if its checksum is right. `splits`: of a class
+    that downloads one at a time, such as SVHN. Raises `BadInput` that says what is missing, where it looked and what
+    to put there.
     """
     absent = missing()
     if not absent:
@@ -35,9 +43,9 @@ def fetch(root: Path, source: str, folder: str, missing: Callable[[], list[str]]
     try:
         with locked(root / f".{source}.lock"):
             if missing():  # else another process has downloaded it while this one waited
-                _download(kind, root, folder, archive)
+                _download(kind, root, folder, archive, splits)
     except FAULTS as fault:
-        addresses = " or ".join(kind.mirrors if hasattr(kind, "mirrors") else [kind.url])
+        addresses = " or ".join(_addresses(kind, splits))
         found = f" ({root / archive} is there, but damaged)" if archive and (root / archive).exists() else ""
         raise BadInput(
             f"{source} is not whole in {root / folder} (missing: {', '.join(absent)}) and could not be had from "
@@ -47,13 +55,20 @@ def fetch(root: Path, source: str, folder: str, missing: Callable[[], list[str]]
         ) from fault
 
 
-def _download(kind: Any, root: Path, folder: str, archive: str) -> None:
+def _addresses(kind: Any, splits: Sequence[str]) -> list[str]:
+    if splits:
+        return [kind.split_list[split][0] for split in splits]
+    return list(kind.mirrors) if hasattr(kind, "mirrors") else [kind.url]
+
+
+def _download(kind: Any, root: Path, folder: str, archive: str, splits: Sequence[str]) -> None:
     """Aside first, since torchvision leaves what it could not finish; whole files then move into place."""
     with TemporaryDirectory(prefix=".download-", dir=root) as aside:
         if archive and (root / archive).is_file():
             shutil.copyfile(root / archive, Path(aside, archive))  # a copy: torchvision replaces a damaged one
         with _patience(SILENCE_SECONDS):
-            kind(aside, download=True)
+            for options in [{"split": split} for split in splits] or [{}]:
+                kind(aside, download=True, **options)
         (root / folder).mkdir(parents=True, exist_ok=True)
         for file in Path(aside, folder).iterdir():
             file.replace(root / folder / file.name)

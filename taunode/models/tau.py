@@ -128,10 +128,13 @@ class PowerLaw(TauRule):
         return text + WORDS[self.learn]
 
 
+BlockLearn = Literal["none", "block", "channel"]
+
+
 class BlockwiseRule(TauRule):
     """A rule whose τ differs from block to block, so that blocks cannot share a learned one."""
 
-    learn: Literal["none", "block", "channel"]
+    learn: BlockLearn
 
     @classmethod
     def automatic(cls, normalised: bool) -> Learn:
@@ -150,7 +153,7 @@ class Decreasing(BlockwiseRule):
     scale: float
     exponent: float
     log_exponent: float
-    learn: Literal["none", "block", "channel"] = "none"
+    learn: BlockLearn = "none"
     lr_factor: float = 0.1
 
     def __post_init__(self) -> None:
@@ -186,7 +189,7 @@ class Listed(BlockwiseRule):
     """τ of every block, one after another as written down; raises BadInput for negative ones and for another count."""
 
     each: list[float]
-    learn: Literal["none", "block", "channel"] = "none"
+    learn: BlockLearn = "none"
     lr_factor: float = 0.1
 
     def __post_init__(self) -> None:

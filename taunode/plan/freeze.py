@@ -137,13 +137,9 @@ class Freezer:
         parts = {key: frozen[key] for key in ("arch", *build.PARTS)}
         if frozen["parametrization"] is not None:  # it prepares the network for what trains it
             parts |= {key: frozen[key] for key in ("parametrization", "optimizer", "schedule")}
-        nodes = json.dumps({**parts, "dataset": shape}, sort_keys=True)
+        measured = isinstance(schedule, Initialisation)
+        nodes = json.dumps({**parts, "dataset": shape, "chain": measured}, sort_keys=True)
         facts = self._network_facts(nodes)
-        if isinstance(schedule, Initialisation) and "blocks" not in facts:
-            name = frozen["arch"]["_target_"].rpartition(".")[2]
-            raise BadInput(
-                f"schedule=initialisation measures networks of residual blocks (arch=resnet…), {name} is none"
-            )
         return facts | {"epochs_planned": schedule.epochs}
 
     def _build_schedule(self, node: str) -> Schedule | Initialisation:

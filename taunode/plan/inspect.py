@@ -10,13 +10,16 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from taunode import build
+from taunode import build, own_code
 from taunode.errors import BadInput
 from taunode.orphan import die_with
+
+if TYPE_CHECKING:
+    from taunode.models.network import Network
 
 T = TypeVar("T")
 
@@ -25,13 +28,21 @@ def inspect(nodes: str) -> dict[str, Any]:
     """The facts of a network.
 
     Args:
-        nodes: the parts of a frozen configuration that it is built from, and the shape of the data, as JSON.
+        nodes: the parts of a frozen configuration that it is built from, the shape of the data, and whether the
+            network must be a `chain`, as JSON.
 
     Raises:
         BadInput: it cannot be built.
     """
     config = json.loads(nodes)
-    network = build.network({**config, "seed": 0}, device="meta")
+    network, target = build.network({**config, "seed": 0}, device="meta"), config["arch"]["_target_"]
+    if config["chain"] and network.chain() is None:
+        raise BadInput(
+            f"schedule=initialisation measures networks of residual blocks (arch=resnet…), {type(network).__name__} "
+            "is none"
+        )
+    if target in own_code.targets("arch"):
+        _try(network, config["dataset"], target)
     if config["embedding"] is not None and config["embedding"]["weights"] is not None:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -45,6 +56,30 @@ def inspect(nodes: str) -> dict[str, Any]:
         except SafetensorError as error:
             raise BadInput(f"embedding.weights={weights}: not a safetensors file ({error})") from None
     return network.facts()
+
+
+def _try(network: "Network", data: Mapping[str, Any], target: str) -> None:
+    """Two images through a network of this user's own: a mistake in it is told before anything is written.
+
+    Raises:
+        BadInput: it takes no such images, or gives no logits.
+    """
+    import torch
+
+    images = torch.empty(2, data["channels"], data["image_size"], data["image_size"], device="meta")
+    try:
+        logits = network(images)
+    except Exception as error:
+        if isinstance(error, NotImplementedError) or "meta" in str(
+            error
+        ):  # it looks at values, of which there are none
+            return
+        raise BadInput(
+            f"arch: {target}, given images of the data set's shape: {own_code.in_one_line(error)}"
+        ) from error
+    if tuple(getattr(logits, "shape", ())) != (2, data["classes"]):
+        found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise BadInput(f"arch: {target} gives {found} for 2 images, not logits (2, {data['classes']})")
 
 
 def check_training(nodes: str) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.io
 from torchvision import datasets
 
 from taunode.data import cifar
+from taunode.data.download import fetch
 from taunode.data.sets import Cifar, Mnist
 from taunode.errors import BadInput
 
@@ -92,6 +94,34 @@ def test_mnist_is_downloaded_once(mnist_served: Server, tmp_path: Path) -> None:
     assert splits.train.pixels.shape == (60_000, 1, 28, 28)
     assert (splits.test.pixels[:, 0, 5, 5] == np.arange(10_000) % 251).all()
     assert not list(root.glob(".download-*"))
+
+
+def test_splits_are_downloaded_one_after_another(
+    serve: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SVHN's two files, which are matrices of MATLAB."""
+    there, root = tmp_path / "there", tmp_path / "root"
+    there.mkdir()
+    root.mkdir()
+    address, listed = serve(there), {}
+    for place, part in enumerate(("train", "test")):
+        file = there / f"{part}_32x32.mat"
+        pixels = np.full((32, 32, 3, 2), place, np.uint8)
+        scipy.io.savemat(file, {"X": pixels, "y": np.array([[1], [10]], np.uint8)})
+        listed[part] = [address + file.name, file.name, md5(file)]
+    monkeypatch.setattr(datasets.SVHN, "split_list", listed)
+
+    def missing() -> list[str]:
+        return [name for _, name, _ in listed.values() if not (root / name).exists()]
+
+    fetch(root, "SVHN", "", missing, splits=("train", "test"))
+    assert missing() == []
+    assert datasets.SVHN(root, "test").labels.tolist() == [1, 0]
+    (root / "test_32x32.mat").unlink()
+    (there / "test_32x32.mat").write_bytes(b"damaged")
+    with pytest.raises(BadInput, match=r"missing: test_32x32\.mat.*/train_32x32\.mat or .*/test_32x32\.mat"):
+        fetch(root, "SVHN", "", missing, splits=("train", "test"))
+    assert missing() == ["test_32x32.mat"]
 
 
 def test_wrong_checksum_leaves_nothing_that_could_be_taken_for_data(

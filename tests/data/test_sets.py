@@ -54,6 +54,8 @@ def test_option_holds_all_keys_and_says_what_it_is(path: Path) -> None:
     text = path.read_text()
     assert text.startswith("# ")
     keys = yaml.safe_load(text)
+    for base in keys.pop("defaults", []):
+        keys = (yaml.safe_load((OPTIONS / f"{base}.yaml").read_text()) if base != "_self_" else {}) | keys
     assert keys.keys() - {"_target_"} == {field.name for field in dataclasses.fields(target(keys["_target_"]))}
     assert keys["name"] == path.stem
     assert keys["fingerprint"] is None

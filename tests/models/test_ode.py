@@ -290,7 +290,10 @@ def test_an_arch_chooses_its_groups_and_the_command_line_wins(arch):
     build.network(config, device="meta")
 
 
-@pytest.mark.parametrize("name", sorted({path.stem for path in (CONF / "solver").glob("*.yaml")} - {"tableau"}))
+NAMED = [path.stem for path in (CONF / "solver").glob("*.yaml") if "TableauSolver" not in path.read_text()]
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
 def test_a_named_solver_is_that_method(name):
     config = composed("arch=rkhs_node", "arch.layers=2", f"solver={name}")
     assert config["solver"]["method"] == name

@@ -42,6 +42,22 @@ def check_same(cluster: Cluster, seed: int, first_state: str) -> None:
     assert "goes on after epoch" in run.log(2).read_text()
 
 
+def test_a_network_of_ones_own_is_requeued_and_goes_on(cluster):
+    """The task gets the folder with its command line, on whatever node; nobody else knows it."""
+    own = cluster.folder / "own"
+    (own / "arch").mkdir(parents=True)
+    (own / "mine.py").write_text("from taunode.models.resnet import CifarResNet\n\nclass Mine(CifarResNet): ...\n")
+    (own / "arch" / "mine.yaml").write_text("defaults: [resnet, _self_]\n_target_: mine.Mine\n")
+    words = ("--config-dir", "own", "-m", *(word for word in TINY if word != "arch=resnet"), "arch=mine", "seed=16")
+    local = (word for word in words if "launcher" not in word)
+    cluster.taunode(*local, "runtime.threads=1", "hydra.sweep.dir=reference")
+    cluster.taunode(*words, "hydra.sweep.dir=interrupted16", TAUNODE_TEST_TRAINING="faults")
+    cluster.wait(lambda: cluster.run("interrupted16", 16).checkpoints())
+    cluster.rig.run("scontrol", "requeue", cluster.raw_job("interrupted16", 16))
+    check_same(cluster, 16, "planned")
+    assert "mine.Mine" in cluster.run("interrupted16", 16).config.read_text()
+
+
 def test_requeued(cluster):
     job = begin(cluster, 12)
     cluster.rig.run("scontrol", "requeue", job)
