@@ -81,7 +81,7 @@ def _note(found: pd.DataFrame, setting: "pd.Series[int]", best: pd.DataFrame, ke
         ends = found.groupby(setting)[key].agg(["min", "max", "nunique"]) if _is_number(found[key]) else None
         if ends is not None and (ends["nunique"] > 2).any():
             of = ends.loc[setting[best.index]].set_axis(best.index)
-            outermost = int(((best[key] == of["min"]) | (best[key] == of["max"])).sum())
+            outermost = int((((best[key] == of["min"]) | (best[key] == of["max"])) & (best["n"] > 0)).sum())
             if outermost:
                 parts.append(f"{short(key)} is at an end of its grid in {outermost} of {len(best)} settings")
     if waiting := int((found["finished"] < found["runs"]).groupby(setting).any().sum()):

@@ -135,6 +135,22 @@ def test_lr_transfer(small):
 
 
 @slow
+def test_without_norm(small):
+    """At the rate that its validation split chooses each method learns depth 56, which τ = 1 alone does not."""
+    cells = small("without_norm", "init._target_", "tau.scale", "tau.exponent", "tau.learn", "schedule.lr")
+    rates: dict[tuple[Any, ...], list[list[dict[str, Any]]]] = defaultdict(list)
+    for (*method, _), cell in cells.items():
+        rates[tuple(method)].append(cell)
+    for cell in rates.pop((None, 1, 0, "none")):
+        assert all(run["state"] == "diverged" or run["final_test_error"] > 80 for run in cell)
+    assert len(rates) == 5
+    for found in rates.values():
+        whole = [cell for cell in found if {run["state"] for run in cell} == {"done"}]
+        best = min(whole, key=lambda cell: mean(cell, "final_validation_error"))
+        assert mean(best) < 30
+
+
+@slow
 def test_cifar_depth_bn(small):
     cells = small("cifar_depth_bn", "arch.depth", "tau.exponent")
     assert mean(cells[110, 0.0]) > 2 * mean(cells[110, 0.5])

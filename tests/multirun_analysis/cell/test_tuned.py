@@ -68,8 +68,10 @@ def test_where_every_value_diverged_it_is_said(tmp_path):
     def outcome(config):
         return Outcome("diverged") if config["arch"]["depth"] == 56 else Outcome(error=3.0)
 
-    sweep = ma.load(written(tmp_path / "s", outcome, schedule__lr=(0.1, 1), arch__depth=(20, 56), seed=(0, 1)).path)
-    assert "diverged 2/2, at every lr" in str(ma.table(ma.tuned(sweep, LR)))
+    axes = {"schedule__lr": (0.1, 0.3, 1), "arch__depth": (20, 56), "seed": (0, 1)}
+    table = ma.table(ma.tuned(ma.load(written(tmp_path / "s", outcome, **axes).path), LR))
+    assert "diverged 2/2, at every lr" in str(table)
+    assert "lr is at an end of its grid in 1 of 2 settings" in table.note
 
 
 def test_the_end_of_a_grid_and_what_is_not_complete_are_said(tmp_path):
