@@ -42,6 +42,7 @@ def drawings(sweep: Sweep, value: str, numbers: Sequence[Number]) -> Iterator[Dr
         wide = drawn.figure.get_figwidth() > COLUMN
         narrow = themed(registry.draw(name, request.narrowed()).figure, f"{name}-narrow") if wide else ""
         said = drawn.note.removeprefix(f"{sweep.path}: ")
+        said = said.replace(value, value.replace("_", " "), 1)  # a column's name is for those who type it
         if left_out and registry.FIGURES[name].published:
             said += f"; published numbers not drawn: {'; '.join(left_out)}"
         yield Drawing(name, said, wide, themed(drawn.figure, name), narrow)

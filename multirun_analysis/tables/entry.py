@@ -93,4 +93,4 @@ def note(sweep: Sweep, value: str, statistic: Statistic = Statistic.SD, baseline
             f"Δ: to {baseline}, seed by seed where most seeds are common, else Welch's, with its 95 % interval"
         )
     unit = ", in percent" if "error" in words(value) else ""
-    return f"{sweep.path}: {value.replace('_', ' ')}{unit}; {'; '.join(parts)}"
+    return f"{sweep.path}: {value}{unit}; {'; '.join(parts)}"
