@@ -36,7 +36,7 @@ class Record:
         parts = [
             "# Reproduction",
             f"Every published number, and what our runs say of it. Written by `{made_by}`; archives hold the "
-            "results of all runs, without weights, and `multirun-analysis` reads them. What was not run says so.",
+            "results of all runs, without weights, and `multirun-analysis` reads them. What none has is `not run`.",
             f"{len(self.lines)} lines: {said}. Errors are in percent, mean ± sd over n seeds; differences have their "
             "95 % interval; the README says what each verdict promises. Hours are what the runs of a line took; "
             f"{self._hours(self._all)} in all, each run counted once.",
@@ -75,7 +75,10 @@ class Record:
         for name, path, sweep in self.sweep.runs[["run", "path", "sweep"]].astype("str").itertuples(index=False):
             try:
                 run = RunDirectory(path)
-                told = plainly(read_yaml(run.path / str(run.read_record().command)))
+                file = run.path / str(run.read_record().command)
+                if file.parent.is_symlink():
+                    continue
+                told = plainly(read_yaml(file))
                 commit = str((told.get("code") or {}).get("commit") or "")
                 found[name] = (in_shell(told).splitlines()[-1], commit, Path(sweep).name)
             except UNREADABLE:  # of another program, or a run without its sweep

@@ -76,6 +76,8 @@ def recorded(run: RunDirectory) -> Recorded:
     if record.command is None:
         raise BadInput(f"{run.path}: no command is recorded that it is from")
     command = run.path / record.command
+    if command.parent.is_symlink():
+        raise Unreadable(command.parent, "is a symbolic link")
     told = read_yaml(command)
     code = told.get("code") if isinstance(told, dict) else None
     code = code if isinstance(code, dict) else {}

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from taunode.errors import BadInput
 from taunode.runs.directory import RunDirectory
 from taunode.runs.files import Unreadable, open_regular
-from taunode.runs.manifest import FORMAT, NAME, PLAIN, Entry, Manifest, part_of, run_of, why_no_name
+from taunode.runs.manifest import FORMAT, NAME, PLAIN, Entry, Manifest, is_bomb, part_of, run_of, why_no_name
 
 CHUNK = 2**20  # bytes read at a time
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip file knows
@@ -113,10 +113,21 @@ def write(
     Raises:
         Unreadable: a file cannot be read, or has changed since it was found.
     """
+    manifest = _write(root, found, without, file, advance, zipfile.ZIP_DEFLATED)
+    if is_bomb(manifest.total, file.tell()):  # a log of one letter: who reads it could not tell
+        file.seek(0)
+        file.truncate()
+        manifest = _write(root, found, without, file, lambda count: None, zipfile.ZIP_STORED)
+    return manifest
+
+
+def _write(
+    root: Path, found: Found, without: Collection[str], file: BinaryIO, advance: Callable[[int], object], method: int
+) -> Manifest:
     entries: dict[str, Entry] = {}
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+    with zipfile.ZipFile(file, "w") as made:
         for name, (size, mark) in found.files.items():
-            info = _info(name, size, zipfile.ZIP_STORED if name.endswith(DENSE) else zipfile.ZIP_DEFLATED)
+            info = _info(name, size, zipfile.ZIP_STORED if name.endswith(DENSE) else method)
             state, count = hashlib.sha256(), 0
             with open_regular(root / name) as source, made.open(info, "w") as target:
                 while (chunk := source.read(CHUNK)) and count <= size:

@@ -16,6 +16,9 @@ FORMAT = 1  # raised when an older taunode could misread a newer archive
 NAME = "manifest.json"
 SUFFIX = ".zip"
 LONGEST = 255  # bytes of a part of a name; 16 times that of all of it
+DEEPEST = 32  # parts
+FREE = 2**26  # bytes that any archive may unpack to; beyond that
+RATIO = 100  # times its own size: tables and records become a fifth, a file of one letter a thousandth
 PARTS = {  # what an archive can do without
     "weights": re.compile(r"(model|best)\.[0-9]+\.safetensors"),
     "checkpoints": re.compile(r"checkpoint\.[0-9]+\.pt"),
@@ -46,6 +49,11 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
         return sum(entry.size for entry in self.files.values())
 
 
+def is_bomb(total: int, size: int) -> bool:
+    """Whether an archive of so many bytes would unpack to more than any should."""
+    return total > max(FREE, RATIO * size)
+
+
 def run_of(name: str) -> str | None:
     """The run directory that a file of a sweep lies in: its name as in an archive, "" for a run that was archived by
     itself or a file of none."""
@@ -70,6 +78,6 @@ def why_no_name(name: str) -> str | None:
         return "is no name of a file"
     if "\\" in name or not name.isprintable():
         return "has characters that no file in an archive has"
-    if max(len(part.encode()) for part in parts) > LONGEST or len(name.encode()) > 16 * LONGEST:
+    if max(len(part.encode()) for part in parts) > LONGEST or len(name.encode()) > 16 * LONGEST or len(parts) > DEEPEST:
         return "is too long"
     return None

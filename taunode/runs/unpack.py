@@ -25,11 +25,9 @@ from taunode.paths import resolved
 from taunode.runs.archive import CHUNK
 from taunode.runs.directory import RunDirectory, SweepDirectory
 from taunode.runs.files import Unreadable, aside, open_regular, read_bytes
-from taunode.runs.manifest import FORMAT, NAME, Entry, Manifest, part_of, why_no_name
+from taunode.runs.manifest import FORMAT, NAME, RATIO, Entry, Manifest, is_bomb, part_of, why_no_name
 
 MOST = 10_000_000  # files; a sweep of 100,000 runs has a million
-FREE = 2**26  # bytes that any archive may unpack to; beyond that
-RATIO = 100  # times its own size: tables and records become a fifth, a file of one letter a thousandth
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 BROKEN = (
     zipfile.BadZipFile,
@@ -153,7 +151,7 @@ def _checked(path: Path, made: zipfile.ZipFile, file: BinaryIO) -> tuple[Manifes
     if "run.json" not in known and not any(name.startswith("runs/") for name in known):
         raise Unreadable(path, "holds neither a sweep nor a run")
     _compare(path, manifest.files, {name: info.file_size for name, info in known.items() if name != NAME})
-    if manifest.total > max(FREE, RATIO * size) or sum(info.compress_size for info in infos) > size:
+    if is_bomb(manifest.total, size) or sum(info.compress_size for info in infos) > size:
         raise Unreadable(
             path, f"would unpack its {size:,} bytes to {manifest.total:,}: more than {RATIO} times as many"
         )

@@ -3,12 +3,14 @@
 import filecmp
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import archives
 import pytest
-from cli import TINY, environment, plan, snapshot, taunode
+from cli import TINY, environment, plan, snapshot, start, taunode
 
 from taunode.command import sweep as command
 from taunode.plan.write import write
@@ -226,3 +228,26 @@ def test_what_no_note_is(trained, monkeypatch, call, typed, said):
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert said in err
     assert snapshot(trained.parent) == before
+
+
+def test_a_run_that_was_cut_off_goes_on_from_its_checkpoint_and_ends_with_the_same_bytes(tmp_path, monkeypatch, call):
+    monkeypatch.chdir(tmp_path)
+    command = start("-m", *TINY, "schedule.epochs=40", "seed=0", "hydra.sweep.dir=sweep", cwd=tmp_path)
+    while not list(tmp_path.glob("sweep/runs/*/metrics.1.csv")):
+        assert command.poll() is None
+        time.sleep(0.05)
+    command.send_signal(signal.SIGINT)
+    command.communicate()
+    (run,) = (tmp_path / "sweep" / "runs").iterdir()
+    assert command.returncode == 130
+    assert (run / "checkpoint.1.pt").exists()
+    assert call("archive", "sweep")[0] == 0
+    assert call("restore", "sweep.zip", "again")[0] == 0
+    assert_same(tmp_path / "sweep", tmp_path / "again")
+    assert os.readlink(tmp_path / "again" / "runs" / run.name / "metrics.csv") == "metrics.1.csv"
+    for sweep in ("sweep", "again"):
+        words = [sys.executable, "-c", "from taunode.command.sweep import main; main()", "resume", sweep]
+        subprocess.run(words, cwd=tmp_path, env=environment(), check=True, capture_output=True)
+    for name in ("metrics.csv", "model.safetensors", "best.safetensors"):
+        assert (run / name).read_bytes() == (tmp_path / "again" / "runs" / run.name / name).read_bytes()
+    assert "goes on after epoch" in (tmp_path / "again" / "runs" / run.name / "log.2.txt").read_text()

@@ -139,6 +139,12 @@ THROUGH = LINK + b"diff --git a/l/hit b/l/hit\nnew file mode 100644\n--- /dev/nu
 HOOK = OUT.replace(b"../../hit", b".git/hooks/post-checkout")
 
 
+def _link_commands(run):
+    commands = commands_of(run).parent.resolve()
+    commands.rename(commands.with_name("elsewhere"))
+    commands.symlink_to("elsewhere")
+
+
 def _change_patch(run):
     (path,) = commands_of(run).parent.glob("patch-*.diff")
     path.write_bytes(path.read_bytes() + b"\n")
@@ -149,6 +155,7 @@ def _change_patch(run):
     [
         (lambda run: run.done.unlink(), "has no result that could be reproduced"),
         (lambda run: commands_of(run).unlink(), "there is no such file"),
+        (_link_commands, "is a symbolic link"),
         (lambda run: with_code(run, commit="--upload-pack=touch hit"), "records no commit"),
         (lambda run: with_code(run, commit="0" * 40), "no repository that has the commit 000000000000"),
         (lambda run: with_code(run, patch="../../../outside.diff"), "names a patch that is none of taunode's"),
@@ -159,7 +166,20 @@ def _change_patch(run):
         (lambda run: with_patch(run, HOOK), "git apply refuses"),
         (lambda run: with_code(run, own={"folders": ["/x"]}), "--config-dir DIR names it"),
     ],
-    ids=["open", "no command", "an option", "no commit", "elsewhere", "changed", "text", "out", "link", "hook", "own"],
+    ids=[
+        "open",
+        "no command",
+        "a link to commands",
+        "an option",
+        "no commit",
+        "elsewhere",
+        "changed",
+        "text",
+        "out",
+        "link",
+        "hook",
+        "own",
+    ],
 )
 def test_what_cannot_be_reproduced_is_refused_and_nothing_is_left(dirty, scene, call, tmp_path, spoil, said):
     spoil(scene)
@@ -183,6 +203,22 @@ def test_another_reproduction_stays(dirty, scene, call, tmp_path):
     assert code == 2
     assert "is there already" in err
     assert os.listdir(place) == ["mine"]
+
+
+def test_the_recorded_versions_are_installed_where_that_is_asked(scene, tmp_path, monkeypatch):
+    found = reproduce.recorded(scene)
+    typed = []
+
+    def run(words, check):
+        typed.append(words)
+        return subprocess.CompletedProcess(words, 0)
+
+    monkeypatch.setattr(reproduce.subprocess, "run", run)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    assert str(reproduce.install(found, tmp_path)) == python
+    assert typed[0] == [sys.executable, "-m", "venv", str(tmp_path / "venv")]
+    assert typed[1] == [python, "-m", "pip", "install", *reproduce.pins(found), str(tmp_path / "code")]
+    assert f"torch=={found.attempt['versions']['torch']}" in typed[1]
 
 
 def test_versions_are_versions(scene):

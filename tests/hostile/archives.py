@@ -78,6 +78,7 @@ CASES = [
     _entry("runs/outside/", "is no name of a file", "a directory"),
     _entry("runs/\x1b[2Jx", "has characters", "what steers a terminal"),
     _entry("runs/" + "x" * 256, "is too long", "a long name"),
+    _entry("runs/" + "x/" * 40 + "x", "is too long", "a deep name"),
     _entry("runs/link", "'runs/link' is a symbolic link", "a link", stat.S_IFLNK),
     _entry("runs/pipe", "'runs/pipe' is not a regular file", "a pipe", stat.S_IFIFO),
     _entry("runs/device", "'runs/device' is not a regular file", "a device", stat.S_IFBLK),

@@ -79,6 +79,16 @@ def test_a_file_that_changes_while_it_is_read_is_told(tmp_path):
         write(tmp_path / "sweep", found, (), file, lambda count: None)
 
 
+def test_what_becomes_far_smaller_is_no_bomb(tmp_path):
+    make(tmp_path / "sweep")
+    with open(tmp_path / "sweep" / "log", "wb") as log:
+        log.truncate(2**27)
+    path = pack(tmp_path / "sweep", tmp_path / "sweep.zip")
+    with opened(path) as archive:
+        archive.verify()
+        assert archive.manifest.total > 2**27
+
+
 def test_the_healthy_one_is_taken(tmp_path):
     with opened(archives.healthy().write(tmp_path / "x.zip")) as archive:
         archive.verify()
