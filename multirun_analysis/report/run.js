@@ -173,13 +173,15 @@ function sketch(canvas, name, runs, others) {
   const log = low > 0 && high > DECADE * low, scale = value => log ? Math.log10(value) : value;
   if (!log && low >= 0) low = 0;
   if (high <= low) high = low + 1;
-  const area = { left: 44, right: width - 8, top: 8, bottom: height - 20 };
+  const text = value => value && Math.abs(value) < 1e-3 ? value.toExponential(1) : String(+value.toPrecision(3));
+  const words = Math.max(...[low, high].map(value => pen.measureText(text(value)).width));
+  const area = { left: Math.max(44, words + 10), right: width - 8, top: 8, bottom: height - 20 };
   const px = epoch => area.left + (right > left ? (epoch - left) / (right - left) : .5) * (area.right - area.left);
   const py = value => area.bottom - (scale(value) - scale(low)) / (scale(high) - scale(low)) * (area.bottom - area.top);
   pen.strokeStyle = colour("line");
   for (const value of [low, high]) {
     pen.textAlign = "right";
-    pen.fillText(String(+value.toPrecision(3)), area.left - 6, py(value) + 4);
+    pen.fillText(text(value), area.left - 6, py(value) + 4);
     pen.beginPath();
     pen.moveTo(area.left, py(value));
     pen.lineTo(area.right, py(value));
