@@ -12,6 +12,11 @@ def listen() -> None:
         signal.signal(signal.SIGINT, _hear)
 
 
+def heard() -> bool:
+    """Whether Ctrl-C was, since `listen`."""
+    return _heard
+
+
 def check() -> None:
     """
     Raises:

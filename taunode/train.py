@@ -116,16 +116,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         print(f"taunode {version('taunode')}")
         sys.exit(0)
-    interrupt.listen()
     try:
+        interrupt.listen()
         from taunode.command.taunode import main as run
 
         interrupt.check()
         sys.exit(run(arguments))
     except KeyboardInterrupt:  # while Hydra was imported
         sys.exit(130)
-    except RuntimeError as error:  # before 3.12 Python wraps what interrupts the making of a class
-        if isinstance(error.__cause__, KeyboardInterrupt):
+    except Exception:
+        if interrupt.heard():  # before 3.12 Python wraps what interrupts the making of a class, as libraries do
             sys.exit(130)
         raise
 

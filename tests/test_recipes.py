@@ -118,7 +118,7 @@ def test_a_recipe_is_short(name: str) -> None:
         ("An initialisation", ["init=orthogonal", "init.gain=0.5", "tau=inverse_sqrt"], {"init.gain": 0.5}),
         (
             "A block with a state",
-            ["arch=leapfrog", "arch.norm=none", "tau=inverse", "arch.checkpoint_segments=2"],
+            ["arch=nesterov", "arch.norm=none", "tau=inverse", "arch.checkpoint_segments=2"],
             {"arch.width": 1.0},
         ),
         ("A network without τ", ["arch=perceptron", "arch.width=8"], {"arch.width": 8}),

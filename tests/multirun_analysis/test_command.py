@@ -121,7 +121,10 @@ def test_the_figure_and_the_csv_it_plots(tmp_path, call):
         (["table", "{sweep}", "--where", "arch.dept == 20"], "nearest: arch.depth"),
         (["table", "{sweep}", "--where", "arch.depth ="], "is not an expression"),
         (["figure", "{sweep}", "--where", "arch.depth > 999"], "has no run with arch.depth > 999"),
-        (["figure", "{sweep}", "bars"], "'bars' is not a figure; nearest: curves, error-depth"),
+        (
+            ["figure", "{sweep}", "bars"],
+            "'bars' is not a figure; nearest: probes, curves, coordinate-check, error-depth",
+        ),
         (["figure", "{sweep}", "forward-stability"], "needs runs with schedule=initialisation"),
         (["figure", "{sweep}", "--where", 'arch.norm == "none"', "--paper"], "has a published number"),
         (["table", "{sweep}", "--output", "{empty}/table.doc"], "one of .csv, .md, .tex, .parquet"),

@@ -200,7 +200,7 @@ def options(group: str) -> list[str]:
 
 TRAINING = [f"optimizer={name}" for name in options("optimizer")]
 TRAINING += [f"schedule={name}" for name in options("schedule") if name != "initialisation"]
-TRAINING += [f"parametrization={name} optimizer=adamw" for name in options("parametrization")]
+TRAINING += [f"parametrization={name} optimizer=adamw tau=inverse_sqrt" for name in options("parametrization")]
 TRAINING += [f"arch=momentum_resnet optimizer={name}" for name in ("adamw", "muon")]
 
 

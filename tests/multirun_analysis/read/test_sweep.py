@@ -288,7 +288,7 @@ def test_a_run_being_written_is_not_there_yet_and_no_checkpoint_is_opened(tmp_pa
 def test_the_package_is_lazy_and_names_what_it_has(grid_sweep):
     assert multirun_analysis.cells(load(grid_sweep).runs)["n"].sum() == 18
     assert isinstance(load(grid_sweep), multirun_analysis.Sweep)
-    with pytest.raises(AttributeError, match="Sweep, cells, compare, figure, load, table, verify"):
+    with pytest.raises(AttributeError, match="Sweep, cells, compare, figure, load, table, tuned, verify"):
         _ = multirun_analysis.nothing
 
 
