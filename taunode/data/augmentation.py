@@ -2,7 +2,7 @@
 RandomHorizontalFlip, ToTensor and Normalize, without a step per image."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ class Augmentation:
     std: Sequence[float]
     crop_padding: int
     flip: bool
+    _constants: dict[torch.device, tuple[Tensor, Tensor]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """What chance decides for a batch of `count`: top, left and mirrored as `place` takes them, int64 (3, count).
@@ -41,10 +44,13 @@ class Augmentation:
 
     def test(self, pixels: Tensor) -> Tensor:
         """The normalised batch, float32 (n, channels, height, width): (pixels / 255 - mean) / std."""
-        mean, std = (
-            torch.tensor(values, dtype=torch.float32, device=pixels.device).view(-1, 1, 1)
-            for values in (self.mean, self.std)
-        )
+        if pixels.device not in self._constants:  # once: to put numbers on a GPU waits for it
+            mean, std = (
+                torch.tensor(values, dtype=torch.float32, device=pixels.device).view(-1, 1, 1)
+                for values in (self.mean, self.std)
+            )
+            self._constants[pixels.device] = mean, std
+        mean, std = self._constants[pixels.device]
         return pixels.to(torch.float32).div_(255).sub_(mean).div_(std)
 
     def place(self, pixels: Tensor, top: Tensor, left: Tensor, mirrored: Tensor) -> Tensor:

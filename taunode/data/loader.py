@@ -23,8 +23,8 @@ class TrainLoader:
     """Augmented batches in a new random order each epoch; the last batch of an epoch may be smaller.
 
     Iterating yields `(inputs, labels)`, float32 (n, channels, height, width) and int64 (n,), for the rest of the
-    epoch that is under way, and then stops; the next iteration begins a new epoch. One generator on the device,
-    seeded with `seed`, gives both the order and the augmentation.
+    epoch that is under way, and then stops; the next iteration begins a new epoch. One generator on the CPU, seeded
+    with `seed`, gives both the order and the augmentation, whatever the device.
 
     Of several processes each gets its `share` of every batch. All draw for the whole batch, so that together they see
     what one process alone sees; length, position and `samples` are those of the whole.
@@ -45,7 +45,7 @@ class TrainLoader:
         self._augmentation = augmentation
         self._pixels = _on_device(images.pixels, device)
         self._labels = _on_device(images.labels, device)
-        self._generator = torch.Generator(device).manual_seed(seed)
+        self._generator = torch.Generator().manual_seed(seed)
         self._order = self._no_order()
         self._position = 0  # images of the epoch that have been handed out
 
@@ -55,15 +55,15 @@ class TrainLoader:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         if not len(self._order):
-            self._order = torch.randperm(self.samples, generator=self._generator, device=self._pixels.device)
+            self._order = torch.randperm(self.samples, generator=self._generator)
         while self._position < self.samples:
             chosen = self._order[self._position : self._position + self.batch_size]
             draws = self._augmentation.draw(len(chosen), self._generator)
             # Before the batch is handed out: whoever holds it counts it as done when the state is saved.
             self._position += len(chosen)
             part = self._share.of(len(chosen))
-            mine = chosen[part]
-            yield self._augmentation.train(self._pixels[mine], draws[:, part]), self._labels[mine]
+            mine = self._sent(chosen[part])
+            yield self._augmentation.train(self._pixels[mine], self._sent(draws[:, part])), self._labels[mine]
         self._order, self._position = self._no_order(), 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -74,23 +74,31 @@ class TrainLoader:
         """
         # A copy: torch.save writes the state while later batches may already be drawn.
         return {
-            "order": self._order.cpu().clone(),
+            "order": self._order.clone(),
             "position": self._position,
             "generator": self._generator.get_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state`; raises `BadInput` when it is of another data set or another kind of device."""
+        """Goes on from `state`; raises `BadInput` when it is of another data set one of the first release on
+        a GPU."""
         if len(state["order"]) not in (0, self.samples):
             raise BadInput(f"the state is of {len(state['order'])} training images, the data set has {self.samples}")
         if len(state["generator"]) != len(self._generator.get_state()):
-            raise BadInput(f"the state's random numbers are not those of a {self._pixels.device.type} device")
-        self._order = state["order"].to(self._pixels.device)
+            raise BadInput("the state's random numbers were drawn on a GPU, now they are drawn on the CPU")
+        self._order = state["order"]
         self._position = state["position"]
         self._generator.set_state(state["generator"])
 
-    def _no_order(self) -> Tensor:
-        return torch.empty(0, dtype=torch.int64, device=self._pixels.device)
+    def _sent(self, drawn: Tensor) -> Tensor:
+        """On the device of the pixels, without waiting for it."""
+        if self._pixels.device.type != "cuda":
+            return drawn.to(self._pixels.device)
+        return drawn.contiguous().pin_memory().to(self._pixels.device, non_blocking=True)
+
+    @staticmethod
+    def _no_order() -> Tensor:
+        return torch.empty(0, dtype=torch.int64)
 
 
 class TestLoader:

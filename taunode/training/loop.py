@@ -19,6 +19,7 @@ from taunode.training.optimizer import Optimizer
 from taunode.training.parametrization import Parametrization
 from taunode.training.probes import Batch, Probes
 from taunode.training.progress import Report
+from taunode.training.readback import Readback
 from taunode.training.schedule import Schedule
 from taunode.training.stopwatch import Stopwatch
 from taunode.training.team import Team
@@ -95,6 +96,7 @@ def fit(
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
     chosen_by = "validation_error" if "validation" in tests else "test_error"
     watch = Stopwatch(state)
+    readback = Readback(device)
     files.tables(state.metrics, state.timings)
 
     def rate(step: int) -> float:
@@ -107,9 +109,8 @@ def fit(
         write_probes(state, files)
         watch.saved()
 
-    def pause(seconds: float) -> None:
-        """Save if that is due or the training shall stop, anywhere in the team."""
-        stop, due = team.any(conditions.stop(), watch.unsaved() >= seconds)
+    def pause(stop: bool, due: bool) -> None:
+        """Save if that is due or the training shall stop."""
         if stop or due:
             save()
         if stop:
@@ -122,13 +123,18 @@ def fit(
                 with autocast:
                     logits = replica(inputs.to(dtype))
                 losses = sample_losses(logits, labels)
-                sums = team.sum(state.means.sums(losses.detach(), logits.detach(), labels))
-                samples, total = sums[:2].tolist()
+                sums = state.means.sums(losses.detach(), logits.detach(), labels)
+                sums, flags = team.sum_and_any(
+                    sums, conditions.stop(), watch.unsaved() >= conditions.checkpoint_seconds
+                )
+                readback.send(torch.cat((sums[:2], flags)))
+                updates.zero_grad()
+                share = (team.share.world / sums[0]).to(losses.dtype)
+                (losses.sum() * share).backward()  # the team's mean of these: the batch's mean
+                samples, total, stop, due = readback.read()  # now that the device is at work on the backward pass
                 if not math.isfinite(total):  # before the step: the parameters kept are the last finite ones
                     watch.lap()
                     return finish(state, files, diverged=True)
-                updates.zero_grad()
-                (losses.sum() * (team.share.world / samples)).backward()  # the team's mean of these: the batch's mean
                 batch = Batch(inputs.to(dtype), labels, samples, autocast, team)
                 with state.probes.around(model, state.epoch, state.epoch * len(loader) + state.step, batch):
                     updates.step(rate(state.step))
@@ -136,7 +142,7 @@ def fit(
                 state.step += 1
                 watch.images += round(samples)
                 report.step(state.epoch, state.step / len(loader), watch.rate(), state.means)
-                pause(conditions.checkpoint_seconds)
+                pause(stop > 0, due > 0)
 
             images_per_second = watch.rate()
             row: dict[str, Any] = {"epoch": state.epoch + 1, "lr": float(f"{rate(len(loader) - 1):.12g}")}
@@ -155,7 +161,7 @@ def fit(
             write_probes(state, files)
             report.epoch(row, images_per_second)
             if state.epoch < schedule.epochs:
-                pause(conditions.checkpoint_seconds / 10)  # rarer: the last checkpoint is fresh
+                pause(*team.any(conditions.stop(), watch.unsaved() >= conditions.checkpoint_seconds / 10))
     except StepUnderflow as underflow:  # an adaptive solver cannot follow the network any more
         watch.lap()
         return finish(state, files, diverged=True) | {"diverged_time": underflow.time}

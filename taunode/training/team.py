@@ -65,6 +65,12 @@ class Team:
             dist.all_reduce(tensor)
         return tensor
 
+    def sum_and_any(self, numbers: Tensor, *flags: bool) -> tuple[Tensor, Tensor]:
+        """The sum of `numbers`, (n,), over the team, and for each flag how many have raised it: one exchange."""
+        raised = [numbers.new_full((1,), float(flag)) for flag in flags]  # filled on the device: waits for nothing
+        both = self.sum(torch.cat((numbers, *raised)))
+        return both[: len(numbers)], both[len(numbers) :]
+
     def any(self, *flags: bool) -> list[bool]:
         """For each flag, whether it is up anywhere in the team."""
         if self.share.world == 1:

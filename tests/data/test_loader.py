@@ -137,7 +137,7 @@ def test_state_of_other_data_is_refused() -> None:
     with pytest.raises(BadInput, match="the state is of 24 training images, the data set has 23"):
         train_loader().load_state_dict(other.state_dict())
     state = train_loader().state_dict() | {"generator": torch.zeros(16, dtype=torch.uint8)}
-    with pytest.raises(BadInput, match="not those of a cpu device"):
+    with pytest.raises(BadInput, match="drawn on a GPU"):
         train_loader().load_state_dict(state)
 
 
