@@ -71,7 +71,7 @@ def help_text(folders: Sequence[Path] = ()) -> str:
         width = max((len(name) for name in found), default=0)
         lines += [f"    {name:{width}}  {what}".rstrip() for name, what in found.items()]
     lines += [
-        "  Keys of every group: taunode --cfg job. Beside the groups: seed, precision (fp32, bf16, fp64),",
+        "  Keys of every group: taunode --cfg job. Beside the groups: seed, precision (fp32, tf32, bf16, fp64),",
         "  hydra.run.dir (of one run), hydra.sweep.dir (of a sweep).",
         "",
         EXAMPLES,

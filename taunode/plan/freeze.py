@@ -25,7 +25,7 @@ from taunode.training.schedule import Initialisation, Schedule
 
 GROUPS = ("arch", "tau", "init", "dataset", "schedule", "embedding", "solver", "optimizer", "parametrization")
 KEYS = (*GROUPS, "seed", "precision")
-PRECISIONS = ("fp32", "bf16", "fp64")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp64")
 
 
 def words_of_omegaconf(error: OmegaConfBaseException) -> str:

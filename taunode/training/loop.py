@@ -24,7 +24,7 @@ from taunode.training.schedule import Schedule
 from taunode.training.stopwatch import Stopwatch
 from taunode.training.team import Team
 
-Precision = Literal["fp32", "bf16", "fp64"]
+Precision = Literal["fp32", "tf32", "bf16", "fp64"]
 
 
 class Stopped(Exception):  # noqa: N818 -- asked for, not an error
@@ -71,7 +71,8 @@ def fit(
         loader: this process's share of the training batches: inputs (batch, channels, height, width), labels (batch,).
         tests: what is evaluated after every epoch, shares as well: `test`, and `validation` where there is a holdout,
             which then chooses the best epoch.
-        precision: `bf16` runs the forward pass under autocast, weights stay float32; `fp64` makes all of it float64.
+        precision: `bf16` runs the forward pass under autocast, weights stay float32; `fp64` makes all of it float64;
+            `tf32` is `fp32` for whoever has allowed TF32 to torch.
         top5: also report the error of the five best answers.
         rule: what each parameter's learning rate is multiplied by; nothing, if none.
 

@@ -70,7 +70,7 @@ def measure_run(
     schedule: Initialisation,
     data: Mapping[str, Any],
     seed: int,
-    precision: Literal["fp32", "bf16", "fp64"],
+    precision: Literal["fp32", "tf32", "bf16", "fp64"],
     device: torch.device,
     files: Files,
 ) -> dict[str, Any]:

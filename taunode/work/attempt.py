@@ -138,6 +138,10 @@ def train(
     device = choose_device(runtime.device, None if member is None else member.local_rank)
     torch.set_num_threads(runtime.threads or processors())
     torch.manual_seed(config["seed"])
+    tf32 = (
+        config["precision"] == "tf32"
+    )  # torch allows it to convolutions unless told
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
     schedule, optimizer = build.schedule(config), build.optimizer(config)
     if isinstance(schedule, Initialisation):
         files.begin()
@@ -168,6 +172,8 @@ def train(
         if team.leads:
             many = f", {team.share.world} processes" if team.share.world > 1 else ""
             about = f"attempt {attempt} on {device}, {torch.get_num_threads()} threads{many}"
+            if device.type == "cuda":
+                about += f", TF32 {'on' if tf32 else 'off'}"
             if checkpoint is not None:
                 about += f", goes on after epoch {checkpoint['epoch']} and {checkpoint['step']} steps"
             print(f"{run.path.name}: {about}", file=log, flush=True)

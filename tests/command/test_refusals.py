@@ -46,7 +46,7 @@ ANYWHERE = [
     ("seed=-1", ["seed", "-1"]),
     ("seed=1.5", ["seed", "1.5"]),
     ("seed=???", ["seed"]),
-    ("precision=fp16", ["precision", "fp32, bf16", "'fp16'"]),
+    ("precision=fp16", ["precision", "fp32, tf32, bf16", "'fp16'"]),
     ("solver=euler", ["solver must be null"]),
     ("solver=eular", ["'eular' of solver", "valid: euler"]),
     ("schedule=initialisation schedule.epochs=3", ["schedule.epochs", "nearest: schedule"]),

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from training.small import Memory
 
 from taunode import build
 from taunode.api import compose
@@ -20,6 +19,7 @@ from taunode.training import readback, team
 from taunode.training.loop import Conditions, fit
 from taunode.training.progress import Quiet
 from taunode.training.team import Team
+from training.small import Memory
 
 NETWORKS = {
     "batch norm": ["arch=resnet20", "arch.depth=8"],
