@@ -88,10 +88,10 @@ class OdeNet(nn.Module):
         super().__init__()
         self.layers = layers
         self.input = nn.Sequential(
-            nn.Conv2d(1, channels, 3, 1, 1), nn.BatchNorm2d(channels), nn.ReLU(), nn.MaxPool2d(2)
-        )
+            nn.Conv2d(1, channels, 4, 2), nn.ReLU(), nn.Conv2d(channels, channels, 4, 2), nn.BatchNorm2d(channels)
+        )  # 28 × 28 to 5 × 5
         self.field = Field(layers, channels, trained_features)
-        self.output = nn.Sequential(nn.AvgPool2d(7), nn.Flatten(), nn.Linear(4 * channels, 10))
+        self.output = nn.Sequential(nn.AvgPool2d(5), nn.Flatten(), nn.Linear(channels, 10))
         self.input.requires_grad_(False)
         self.output.requires_grad_(False)
 
