@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
@@ -119,6 +119,23 @@ def choose_device(name: str, number: int | None = None) -> torch.device:
     return device
 
 
+def check_single_image(config: Mapping[str, Any]) -> None:
+    """See that an epoch can end with a batch of one image.
+
+    Raises:
+        BadInput: batch normalisation has one value a channel of it, which has no variance.
+    """
+    data = config["dataset"]
+    image = torch.empty(1, data["channels"], data["image_size"], data["image_size"], device="meta")
+    try:
+        build.network(config, device="meta").train()(image)
+    except ValueError as error:
+        raise BadInput(
+            f"schedule.batch_size={config['schedule']['batch_size']} leaves a last batch of one image, which batch "
+            "normalisation cannot take where features are 1×1: choose another batch size, or a dataset.holdout"
+        ) from error
+
+
 def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
@@ -138,9 +155,7 @@ def train(
     device = choose_device(runtime.device, None if member is None else member.local_rank)
     torch.set_num_threads(runtime.threads or processors())
     torch.manual_seed(config["seed"])
-    tf32 = (
-        config["precision"] == "tf32"
-    )  # torch allows it to convolutions unless told
+    tf32 = config["precision"] == "tf32"  # torch allows it to convolutions unless told
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
     schedule, optimizer = build.schedule(config), build.optimizer(config)
     if isinstance(schedule, Initialisation):
@@ -163,6 +178,8 @@ def train(
             team.share,
             runtime.loader_workers or 0,
         )
+        if loader.samples % schedule.batch_size == 1:
+            check_single_image(config)
         model = build.network(config).to(device)
         if isinstance(model, OdeNet):
             model.load_embedding(provide(config, model.embedding, data_set, splits, Path(runtime.cache_dir)))

@@ -1,6 +1,7 @@
 """Every way a run can end, in real workers: what is recorded, and whether anything tries the run again."""
 
 import csv
+import io
 import os
 import signal
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import faults
 import pytest
+import torch
 from harness import attempts, execute, finish, plan, results, runtime, wait_until
 from safetensors.torch import load_file
 
@@ -17,6 +19,7 @@ from taunode.runs.directory import RunDirectory
 from taunode.runs.observe import look
 from taunode.runs.state import BROKEN, State
 from taunode.work.assignment import Assignment
+from taunode.work.attempt import NoFiles, train
 from taunode.work.here import run_in_process
 
 
@@ -287,3 +290,29 @@ def test_in_this_process_ctrl_c_saves_and_the_next_call_goes_on(long_run: RunDir
     assert (state(long_run), ends(long_run)) == (State.PLANNED, ["interrupted"])
     assert run_in_process(Assignment(run, runtime()), frozenset()) is State.DONE
     assert run_in_process(Assignment(run, runtime()), frozenset()) is None
+
+
+def test_a_last_batch_of_one_image_is_told_before_the_first_step(tmp_path: Path) -> None:
+    """Where features are 1×1, of which batch normalisation sees one value a channel; else it has several."""
+    words = ("arch.norm=batch", "dataset.train_images=17", "dataset.crop_padding=0")
+    small, large = (plan(tmp_path / str(size), *words, f"dataset.image_size={size}")[0] for size in (4, 8))
+    for run in (small, large):
+        finish([run])
+    assert (state(small), state(large)) == (State.FAILED, State.DONE)
+    said = small.log(1).read_text()
+    assert "schedule.batch_size=16 leaves a last batch of one image" in said
+    assert "train loss" not in said
+
+
+def test_tf32_is_the_users_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever torch allows by itself: to convolutions it does."""
+    seen = []
+    monkeypatch.setattr("taunode.work.attempt.fit", lambda *rest, **more: seen.append(tf32()) or {})
+    for precision in ("tf32", "fp32"):
+        (run,) = plan(tmp_path / precision, f"precision={precision}")
+        train(run, 1, NoFiles(), runtime(cache_dir=str(tmp_path)), lambda: False, io.StringIO(), None, None)
+    assert seen == [(True, True), (False, False)]
+
+
+def tf32() -> tuple[bool, bool]:
+    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
