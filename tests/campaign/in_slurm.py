@@ -51,7 +51,8 @@ class SlurmRound(Round):
         self.away: set[int] = set()  # nodes
 
     def prepare(self) -> None:
-        assert self.type(*MULTIRUN).code == 0
+        planned = self.type(*MULTIRUN)
+        assert planned.code == 0, str(planned)
 
     def jobs(self) -> list[Job]:
         """The tasks at work in nodes that are there."""
