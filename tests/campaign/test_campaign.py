@@ -85,7 +85,7 @@ def test_jobs_in_slurm(tmp_path: Path, journals: list[Journal]) -> None:
     with Disk(tmp_path / "disk", 256) as disk, Rig(in_slurm.NODES, False, {}) as rig:
         squeue = Squeue(tmp_path / "programs", str(shutil.which("squeue", path=rig.environment["PATH"])))
         environment = {
-            **{name: value for name, value in rig.environment.items() if name not in os.environ},
+            **{name: value for name, value in rig.environment.items() if os.environ.get(name) != value},
             **squeue.environment,
             "PATH": f"{tmp_path / 'programs'}:{rig.environment['PATH']}",
             "PYTHONPATH": f"{SITE}:{ROOT}",
