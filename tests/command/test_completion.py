@@ -29,7 +29,7 @@ def _registered() -> None:
         ("arch.norm=", ["arch.norm=batch", "arch.norm=none"]),
         ("tau.learn=b", ["tau.learn=block"]),
         ("-m tau.learn=block,c", ["tau.learn=block,channel"]),
-        ("precision=", ["precision=bf16", "precision=fp32", "precision=fp64"]),
+        ("precision=", ["precision=bf16", "precision=fp32", "precision=fp64", "precision=tf32"]),
         ("runtime.keep_checkpoint=", ["runtime.keep_checkpoint=false", "runtime.keep_checkpoint=true"]),
         ("-m hydra/launcher=slurm hydra.launcher.wait=t", ["hydra.launcher.wait=true"]),
         ("arch=rkhs_node arch.interpolation=o", ["arch.interpolation=original"]),
