@@ -6,14 +6,21 @@ and matplotlib are imported when a command runs, so that `--help` and completion
 
 import shlex
 import sys
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multirun_analysis.figures.registry import FIGURES
+from multirun_analysis.options import (
+    AlsoOption,
+    FigureArgument,
+    Shown,
+    SweepArgument,
+    TunedOption,
+    ValueOption,
+    WhereOption,
+)
 from multirun_analysis.output import Format, format_of, write
 from taunode.errors import BadInput, run_command
 
@@ -24,43 +31,6 @@ if TYPE_CHECKING:
 
 NAME = "multirun-analysis"
 NOTES = 20  # of a sweep and its runs that are shown below a table
-
-
-class Shown(StrEnum):
-    """`multirun_analysis.tables.entry.Statistic`, which costs an import of pandas."""
-
-    SD = "sd"
-    INTERVAL = "interval"
-    MEDIAN = "median"
-    BEST = "best"
-
-
-SweepArgument = Annotated[
-    Path, typer.Argument(help="A sweep directory, the directory of one run, or an archive.", metavar="SWEEP")
-]
-ValueOption = Annotated[
-    str | None,
-    typer.Option(
-        help="What to average: best_test_error, seconds, …  [default: final_test_error, else the first final result]",
-        metavar="COLUMN",
-    ),
-]
-AlsoOption = Annotated[
-    list[Path] | None,
-    typer.Option("--also", help="Another sweep, read together with it; as many as you like.", metavar="SWEEP"),
-]
-WhereOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Only these runs, for example 'arch.depth >= 56 and arch.norm == \"batch\"'.", metavar="CONDITION"
-    ),
-]
-TunedOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Of cells that differ in these keys alone only the best, for example schedule.lr.", metavar="KEYS"
-    ),
-]
 
 
 def table(
@@ -122,20 +92,9 @@ def _keys(text: str) -> list[str]:
     return [key.strip() for key in text.split(",") if key.strip()]
 
 
-def _figures(incomplete: str) -> list[str]:
-    return [name for name in FIGURES if name.startswith(incomplete)]
-
-
 def figure(
     sweep: SweepArgument,
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            help="; ".join(f"{name}: {entry.says}" for name, entry in FIGURES.items())
-            + ". Where nothing is said, the one that the sweep asks for.",
-            autocompletion=_figures,
-        ),
-    ] = None,
+    name: FigureArgument = None,
     value: ValueOption = None,
     along: Annotated[
         str | None, typer.Option(help="The key on the axis; tau is τ's number.  [default: chosen]", metavar="KEY")

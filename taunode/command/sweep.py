@@ -15,7 +15,8 @@ import typer
 
 from taunode import interrupt
 from taunode.command.going_on import NAME, bring_code, choose, execute
-from taunode.command.keeping import archive, note, reproduce, restore
+from taunode.command.keeping import archive, note, restore
+from taunode.command.reproduce import reproduce
 from taunode.errors import BadInput, plain, run_command
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from cli import TINY, environment, snapshot
 
-from taunode.command import reproduce
+from taunode.command import reproduction
 from taunode.command import sweep as command
 from taunode.runs.directory import RunDirectory
 
@@ -206,24 +206,24 @@ def test_another_reproduction_stays(dirty, scene, call, tmp_path):
 
 
 def test_the_recorded_versions_are_installed_where_that_is_asked(scene, tmp_path, monkeypatch):
-    found = reproduce.recorded(scene)
+    found = reproduction.recorded(scene)
     typed = []
 
     def run(words, check):
         typed.append(words)
         return subprocess.CompletedProcess(words, 0)
 
-    monkeypatch.setattr(reproduce.subprocess, "run", run)
+    monkeypatch.setattr(reproduction.subprocess, "run", run)
     python = str(tmp_path / "venv" / "bin" / "python")
-    assert str(reproduce.install(found, tmp_path)) == python
+    assert str(reproduction.install(found, tmp_path)) == python
     assert typed[0] == [sys.executable, "-m", "venv", str(tmp_path / "venv")]
-    assert typed[1] == [python, "-m", "pip", "install", *reproduce.pins(found), str(tmp_path / "code")]
+    assert typed[1] == [python, "-m", "pip", "install", *reproduction.pins(found), str(tmp_path / "code")]
     assert f"torch=={found.attempt['versions']['torch']}" in typed[1]
 
 
 def test_versions_are_versions(scene):
-    found = reproduce.recorded(scene)
+    found = reproduction.recorded(scene)
     found.attempt["versions"] |= {"torch": "1.0; touch hit", "numpy": "2.0.1", "evil": "1.0"}
-    assert "numpy==2.0.1" in reproduce.pins(found)
-    assert not [pin for pin in reproduce.pins(found) if pin.startswith(("torch==", "evil", "taunode"))]
-    assert ("torch", "1.0; touch hit") in [row[:2] for row in reproduce.versions(found)]
+    assert "numpy==2.0.1" in reproduction.pins(found)
+    assert not [pin for pin in reproduction.pins(found) if pin.startswith(("torch==", "evil", "taunode"))]
+    assert ("torch", "1.0; touch hit") in [row[:2] for row in reproduction.versions(found)]
