@@ -138,7 +138,8 @@ def train(name: str, layers: int, epochs: int, data: Path, bf16: bool, seed: int
     torch.manual_seed(seed)
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
     train_loader = DataLoader(MNIST(data, train=True, transform=transform), 256, shuffle=True)
-    test_loader = DataLoader(MNIST(data, train=False, transform=transform), 256)
+    tests = MNIST(data, train=False, transform=transform)
+    test_loader = DataLoader(tests, 256)
     model = network(name, layers)
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
     error = 100.0
@@ -152,7 +153,7 @@ def train(name: str, layers: int, epochs: int, data: Path, bf16: bool, seed: int
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             for inputs, labels in test_loader:
                 wrong += int((model(inputs).argmax(1) != labels).sum())
-        error = 100 * wrong / len(test_loader.dataset)  # type: ignore[arg-type]  # MNIST has a length
+        error = 100 * wrong / len(tests)
         seconds = time.perf_counter() - began
         print(f"epoch {epoch + 1}: loss {total / len(train_loader):.4f}, test error {error:.2f} %, {seconds:.1f} s")
     return error

@@ -124,8 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(run(arguments))
     except KeyboardInterrupt:  # while Hydra was imported
         sys.exit(130)
-    except Exception:
-        if interrupt.heard():  # before 3.12 Python wraps what interrupts the making of a class, as libraries do
+    except Exception:  # whatever a library made of Ctrl-C: before 3.12 Python itself wraps what interrupts a class
+        if interrupt.heard():
             sys.exit(130)
         raise
 

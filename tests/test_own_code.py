@@ -72,6 +72,11 @@ class Deciding(Linear):
 class Broken(Linear):
     def __init__(self, in_channels: int, image_size: int, classes: int) -> None:
         raise ValueError("a mistake of its author's")
+
+
+class Unsure(Deciding):
+    def __init__(self, in_channels: int, image_size: int, classes: int) -> None:
+        super().__init__(in_channels, image_size, classes + 1)
 """
 NO_TAU = "defaults:\n  - override /tau@_global_.tau: null\n"
 TINY = ["dataset=synthetic", "dataset.train_images=64", "dataset.test_images=16", "schedule.epochs=1"]
@@ -123,6 +128,7 @@ def test_a_network_of_a_folder_is_trained_and_loaded(tmp_path):
         ("broken", NETWORK, "Broken", "ValueError: a mistake of its author's (HERE/broken.py, line 48)"),
         ("many", NETWORK, "Many", "arch: many.Many gives (2, 11) for 2 images, not logits (2, 10)"),
         ("wide", NETWORK, "Wide", "arch: wide.Wide, given images of the data set's shape: RuntimeError: "),
+        ("unsure", NETWORK, "Unsure", "arch: unsure.Unsure gives (2, 11) for 2 images, not logits (2, 10)"),
         ("json", NETWORK, "Linear", "not a module of HERE; call that one otherwise"),
     ],
 )

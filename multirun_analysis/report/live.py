@@ -185,7 +185,7 @@ class Live:
         """
         minute = int(time.time() // 60)
         if minute != self._minute:
-            self._minute, self._states = minute, tuple(states(self._page.sweep.paths, self._open))
+            self._minute, self._states = minute, tuple(states(self._page.sweep.directories, self._open))
         return [*map(_time, self._watched), *map(stamp, self._at_work), self._states]
 
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -71,8 +71,8 @@ def archive(
     try:
         with _bar("archive", found.total) as advance:
 
-            def content(file: object) -> None:
-                write(sweep, found, parts, file, advance)  # type: ignore[arg-type]  # of write_aside
+            def content(file: BinaryIO) -> None:
+                write(sweep, found, parts, file, advance)
                 if find(sweep, parts, runs) != found:
                     raise BadInput(f"{sweep} has changed while it was read; nothing was written")
 

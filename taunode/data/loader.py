@@ -80,7 +80,7 @@ class TrainLoader:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state`; raises `BadInput` when it is of another data set one of the first release on
+        """Goes on from `state`; raises `BadInput` when it is of another data set, or the first release wrote it on
         a GPU."""
         if len(state["order"]) not in (0, self.samples):
             raise BadInput(f"the state is of {len(state['order'])} training images, the data set has {self.samples}")

@@ -139,8 +139,7 @@ class Freezer:
             parts |= {key: frozen[key] for key in ("parametrization", "optimizer", "schedule")}
         measured = isinstance(schedule, Initialisation)
         nodes = json.dumps({**parts, "dataset": shape, "chain": measured}, sort_keys=True)
-        facts = self._network_facts(nodes)
-        return facts | {"epochs_planned": schedule.epochs}
+        return self._network_facts(nodes) | {"epochs_planned": schedule.epochs}
 
     def _build_schedule(self, node: str) -> Schedule | Initialisation:
         return build.schedule({"schedule": json.loads(node)})

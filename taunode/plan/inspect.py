@@ -42,7 +42,7 @@ def inspect(nodes: str) -> dict[str, Any]:
             "is none"
         )
     if target in own_code.targets("arch"):
-        _try(network, config["dataset"], target)
+        _try(network, config, target)
     if config["embedding"] is not None and config["embedding"]["weights"] is not None:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -58,7 +58,7 @@ def inspect(nodes: str) -> dict[str, Any]:
     return network.facts()
 
 
-def _try(network: "Network", data: Mapping[str, Any], target: str) -> None:
+def _try(network: "Network", config: Mapping[str, Any], target: str) -> None:
     """Two images through a network of this user's own: a mistake in it is told before anything is written.
 
     Raises:
@@ -66,14 +66,15 @@ def _try(network: "Network", data: Mapping[str, Any], target: str) -> None:
     """
     import torch
 
-    images = torch.empty(2, data["channels"], data["image_size"], data["image_size"], device="meta")
+    data = config["dataset"]
+    shape = (2, data["channels"], data["image_size"], data["image_size"])
     try:
-        logits = network(images)
-    except Exception as error:
-        if isinstance(error, NotImplementedError) or "meta" in str(
-            error
-        ):  # it looks at values, of which there are none
-            return
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            try:
+                logits = network(torch.empty(shape, device="meta"))
+            except Exception:  # a mistake, or it looks at values, which nothing on that device has: a real pass tells
+                logits = build.network({**config, "seed": 0})(torch.zeros(shape))
+    except Exception as error:  # its author's code may raise anything
         raise BadInput(
             f"arch: {target}, given images of the data set's shape: {own_code.in_one_line(error)}"
         ) from error

@@ -29,6 +29,9 @@ from taunode.runs.manifest import FORMAT, NAME, RATIO, Entry, Manifest, is_bomb,
 
 MOST = 10_000_000  # files; a sweep of 100,000 runs has a million
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What zipfile raises on damaged or made-up files, beside its own: zlib's errors, and of a file that ends too soon;
+# NotImplementedError for a version that it does not know, RuntimeError for a password, the rest for lengths and places
+# that are none.
 BROKEN = (
     zipfile.BadZipFile,
     zlib.error,

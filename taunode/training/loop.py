@@ -162,6 +162,7 @@ def fit(
             write_probes(state, files)
             report.epoch(row, images_per_second)
             if state.epoch < schedule.epochs:
+                # Rarer than epochs where they are short: the last checkpoint is fresh.
                 pause(*team.any(conditions.stop(), watch.unsaved() >= conditions.checkpoint_seconds / 10))
     except StepUnderflow as underflow:  # an adaptive solver cannot follow the network any more
         watch.lap()

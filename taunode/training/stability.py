@@ -9,13 +9,14 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from taunode.models.network import Network
 from taunode.training.checkpoint import Files
+from taunode.training.loop import Precision
 from taunode.training.schedule import Initialisation
 from taunode.training.stopwatch import peak_memory
 
@@ -70,7 +71,7 @@ def measure_run(
     schedule: Initialisation,
     data: Mapping[str, Any],
     seed: int,
-    precision: Literal["fp32", "tf32", "bf16", "fp64"],
+    precision: Precision,
     device: torch.device,
     files: Files,
 ) -> dict[str, Any]:

@@ -36,8 +36,8 @@ OTHERS = ["fp32", "fp64"]
 OPTIMIZERS = ["sgd", "adamw", "muon"]
 
 
-class Enough(Exception):  # noqa: N818 -- the steps are over
-    """The epoch's means are asked for: the steps are over."""
+class MeansReadError(Exception):
+    """The epoch's means are asked for, which is a read: the steps are over."""
 
 
 def frozen(tmp_path, *words):
@@ -72,7 +72,7 @@ def train(config, monkeypatch, *, world: int = 1, precision: str = "fp32") -> in
         return [4.0, 1.0, 0.0, 0.0]
 
     def over(self: object) -> None:
-        raise Enough
+        raise MeansReadError
 
     monkeypatch.setattr(readback.Readback, "read", read)
     monkeypatch.setattr("taunode.training.metrics.Means.read", over)
@@ -86,7 +86,7 @@ def train(config, monkeypatch, *, world: int = 1, precision: str = "fp32") -> in
         shape = Augmentation([0.5], [0.25], 1, True)
         loader = TrainLoader(images(config), shape, 4, 0, device, Share(0, world))
         conditions = Conditions(device, lambda: False, 1e9, False, False, Team(Share(0, world)))
-        with pytest.raises(Enough):
+        with pytest.raises(MeansReadError):
             fit(model, loader, {}, schedule, optimizer, precision, conditions, Memory(), Quiet(1))
     assert set(reads) <= {(4,)}
     return len(reads)
