@@ -1,19 +1,31 @@
 """τ: its labels in order, and as the mathematics of LaTeX."""
 
+import math
 import re
 
 import pandas as pd
 
 from multirun_analysis.labels.latex import latex
 
+USUAL_BLOCKS = 54  # of ResNet-110, where runs do not say theirs
+
 
 def in_order_of_tau(runs: pd.DataFrame) -> pd.Categorical:
-    """The column `tau` with its labels in order, from the largest τ on: the exponent rises, then the scale falls."""
+    """The column `tau` with its labels in order, from the largest τ on.
+
+    They are compared at one number of blocks, the median of these runs; rules without an exponent come last.
+    """
     labels = runs[["tau"]].dropna().astype({"tau": "str"})
-    for key, sign in (("tau.exponent", 1), ("tau.scale", -1)):
-        values = runs.loc[labels.index, key] if key in runs else pd.Series(0.0, index=labels.index)
-        labels[key] = sign * pd.to_numeric(values, errors="coerce").astype("float64")
-    ordered = labels.sort_values(["tau.exponent", "tau.scale", "tau"])["tau"]
+
+    def numbers(key: str) -> "pd.Series[float]":
+        found = runs.loc[labels.index, key] if key in runs else pd.Series(math.nan, index=labels.index)
+        return pd.to_numeric(found, errors="coerce").astype("float64")
+
+    blocks = numbers("blocks").median()
+    exponent, scale = numbers("tau.exponent"), numbers("tau.scale").fillna(1.0)
+    labels["value"] = -scale * (USUAL_BLOCKS if math.isnan(blocks) else blocks) ** -exponent
+    labels["exponent"] = exponent
+    ordered = labels.sort_values(["value", "exponent", "tau"])["tau"]
     return pd.Categorical(runs["tau"], list(dict.fromkeys(ordered)), ordered=True)
 
 
