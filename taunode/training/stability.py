@@ -97,7 +97,7 @@ def measure_run(
         "epoch": 0,
         "seconds": round(seconds, 4),
         "images_per_second": round(schedule.batch_size / seconds, 1),
-        "peak_memory_mb": round(peak_memory() / 2**20, 1),
+        "peak_memory_mb": round(peak_memory() / 10**6, 1),
     }
     files.tables([{"epoch": 0, **asdict(found)}], [timing])
     summary = {"epochs": 0, "steps": 0, "seconds": round(seconds, 3)}

@@ -35,7 +35,7 @@ class Stopwatch:
             "epoch": self._training.epoch,
             "seconds": round(self._training.epoch_seconds, 4),
             "images_per_second": round(rate, 1),
-            "peak_memory_mb": round(peak_memory() / 2**20, 1),
+            "peak_memory_mb": round(peak_memory() / 10**6, 1),
         }
         self._training.epoch_seconds, self.images, self._epoch = 0.0, 0, self._lap
         return row
