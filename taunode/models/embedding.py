@@ -4,13 +4,16 @@ Barboni, Peyré, Vialard, "On global convergence of ResNets" (arXiv 2112.05531),
 and a linear map, trained together for a few passes, or not at all, and then never again.
 """
 
+import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Annotated, Self
 
 import torch
 from torch import Tensor, nn
 
+from taunode.absent import Absent
 from taunode.errors import BadInput
 
 SMALLEST_PAPER_IMAGE = 16  # under it two unpadded 4×4 convolutions of stride 2 leave hardly a pixel
@@ -68,6 +71,15 @@ class EmbeddingPair(nn.Module):
         # Moved first: torch warns of a copy to a network on meta, of which planning needs only the shapes.
         self.load_state_dict({name: tensor.to(own[name].device) for name, tensor in tensors.items()})
 
+    @property
+    def digest(self) -> str:
+        """32 hex digits of its weights and statistics: runs with one digest have one pair."""
+        found = hashlib.blake2b(digest_size=16)
+        for name, tensor in sorted(self.state_dict().items()):
+            found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Embedding:
@@ -78,6 +90,8 @@ class Embedding:
         seed: of its first weights and of the order of these passes, apart from the run's own seed; 0 to 2^63 − 1.
             None: the run's own, so that every seed of a cell has another pair.
         weights: a safetensors file that holds the pair; then `passes` and `seed` only say how it was made.
+        lr: the learning rate of these passes, above 0. The paper says 1, with which the loss is NaN within 40 steps;
+            the pairs its authors released agree with 0.01 (see `taunode.training.pretraining`).
         fingerprint: a hash of that file, which stands for it in a run's signature; planning fills it in.
 
     Raises BadInput for values outside these ranges.
@@ -86,11 +100,14 @@ class Embedding:
     passes: int
     seed: int | None
     weights: str | None
+    lr: Annotated[float, Absent(0.01)] = 0.01
     fingerprint: str | None = None
 
     def __post_init__(self) -> None:
         if self.passes < 0:
             raise BadInput(f"embedding.passes must be at least 0, got {self.passes}")
+        if not 0 < self.lr < math.inf:
+            raise BadInput(f"embedding.lr must be a finite number > 0, got {self.lr}")
         if self.seed is not None and not 0 <= self.seed < 2**63:
             raise BadInput(f"embedding.seed must be null or a whole number from 0 to 2^63 - 1, got {self.seed}")
 

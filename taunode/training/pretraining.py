@@ -13,19 +13,19 @@ from taunode.models.embedding import EmbeddingPair
 from taunode.training.checkpoint import Loader
 from taunode.training.metrics import sample_losses
 
-LEARNING_RATE = 0.01
 BATCH_SIZE = 256
 
 
-def pretrain(pair: EmbeddingPair, loader: Loader, passes: int) -> None:
+def pretrain(pair: EmbeddingPair, loader: Loader, passes: int, lr: float) -> None:
     """Train A and B together for `passes` epochs, in place; then they are frozen and in evaluation mode again.
 
     Args:
+        lr: the learning rate, constant.
         loader: batches of 256, (inputs (batch, in_channels, height, width), labels (batch,)).
     """
     parts = nn.ModuleList([pair.input, pair.output]).train()  # the pair itself refuses to
     pair.requires_grad_(True)
-    optimizer = torch.optim.SGD(parts.parameters(), lr=LEARNING_RATE)
+    optimizer = torch.optim.SGD(parts.parameters(), lr=lr)
     for _ in range(passes):
         for inputs, labels in loader:
             loss = sample_losses(pair.output(pair.input(inputs)), labels).mean()

@@ -221,6 +221,8 @@ def train(
             )
         finally:
             report.close()
+    if isinstance(model, OdeNet):
+        summary["embedding_digest"] = model.embedding.digest
     return summary | {"device": device_name(device)}
 
 

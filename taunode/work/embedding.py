@@ -23,7 +23,7 @@ from taunode.runs.files import write_aside
 from taunode.runs.runtime import Runtime
 from taunode.training.pretraining import BATCH_SIZE, pretrain
 
-VERSION = 2  # of how pairs are pretrained; raised when that changes
+VERSION = 3  # of how pairs are pretrained; raised when that changes
 
 
 def embed(network: Network, config: Mapping[str, Any], runtime: Runtime) -> None:
@@ -42,8 +42,8 @@ def provide(
 ) -> dict[str, Tensor]:
     """The weights of the pair that a configuration asks for, on the CPU.
 
-    Pretrained pairs are trained once per (data set, image size, mean and std, holdout, shapes, passes, seed), under a
-    lock; the seed is `embedding.seed`, or the run's own where that is null.
+    Pretrained pairs are trained once per (data set, image size, mean and std, holdout, shapes, passes, rate, seed),
+    under a lock; the seed is `embedding.seed`, or the run's own where that is null.
 
     Args:
         untrained: the pair as drawn, on the run's device; it is trained in place where no run has done so before.
@@ -62,6 +62,7 @@ def provide(
         data_set.holdout,
         [(name, list(tensor.shape)) for name, tensor in untrained.state_dict().items()],
         embedding["passes"],
+        embedding["lr"],
         seed,
     ]
     key = hashlib.blake2b(json.dumps([VERSION, *shared]).encode(), digest_size=16).hexdigest()
@@ -73,7 +74,7 @@ def provide(
             assert splits is not None
             plain = replace(data_set, crop_padding=0, flip=False)
             loader, _ = loaders(plain, splits, BATCH_SIZE, seed, device)
-            pretrain(untrained, loader, embedding["passes"])
+            pretrain(untrained, loader, embedding["passes"], embedding["lr"])
             tensors = {name: tensor.cpu() for name, tensor in untrained.state_dict().items()}
             content = to_safetensors(tensors, {"shared": json.dumps(shared)})
             write_aside(path, lambda file: file.write(content))

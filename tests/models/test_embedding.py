@@ -1,5 +1,6 @@
 """The frozen embedding: its shapes, its own seed, files that fit and files that do not, the papers' pairs on MNIST."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,21 @@ def test_a_pair_is_loaded_whole_or_refused():
 def test_values_out_of_range_are_refused(passes, seed, key):
     with pytest.raises(BadInput, match=rf"^embedding\.{key} must be "):
         embedding(seed, passes)
+
+
+@pytest.mark.parametrize("lr", [0.0, -1.0, math.inf, math.nan])
+def test_a_learning_rate_is_finite_and_positive(lr):
+    with pytest.raises(BadInput, match=r"^embedding\.lr must be a finite number > 0"):
+        Embedding(passes=1, seed=0, weights=None, lr=lr)
+
+
+def test_one_digest_is_one_pair():
+    pair = embedding(0).untrained(1, 4, 8, 10)
+    assert pair.digest == embedding(0).untrained(1, 4, 8, 10).digest
+    assert pair.digest != embedding(1).untrained(1, 4, 8, 10).digest
+    before = pair.digest
+    pair.output[0].running_mean[0] += 1
+    assert pair.digest != before
 
 
 @pytest.mark.skipif(not PAPERS.is_dir(), reason="the papers' embeddings are not there")

@@ -26,7 +26,7 @@ def loss(of: EmbeddingPair) -> float:
 
 def test_it_learns_and_is_frozen_again() -> None:
     trained, untrained = pair(), pair()
-    pretrain(trained, batches(), passes=20)
+    pretrain(trained, batches(), passes=20, lr=0.01)
     assert loss(trained) < 0.7 * loss(untrained)
     assert not any(parameter.requires_grad for parameter in trained.parameters())
     assert not any(module.training for module in trained.modules())
@@ -34,7 +34,7 @@ def test_it_learns_and_is_frozen_again() -> None:
 
 def test_the_passes_are_plain_sgd_on_the_mean_loss_with_batch_statistics() -> None:
     trained, reference = pair(), pair()
-    pretrain(trained, batches(), passes=1)
+    pretrain(trained, batches(), passes=1, lr=0.01)
     reference.requires_grad_(True)
     reference.input.train(), reference.output.train()
     for inputs, labels in batches():

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import taunode
 from taunode.data.sets import Digits
 from taunode.models.embedding import Embedding, EmbeddingPair
 from taunode.work import embedding as module
@@ -19,7 +20,7 @@ DIGITS = Digits(
 
 
 def configuration(**embedding: Any) -> dict[str, Any]:
-    return {"arch": {"channels": 4}, "embedding": {"passes": 1, "seed": 0, "weights": None} | embedding}
+    return {"arch": {"channels": 4}, "embedding": {"passes": 1, "lr": 0.01, "seed": 0, "weights": None} | embedding}
 
 
 def pair(seed: int = 0) -> EmbeddingPair:
@@ -42,10 +43,11 @@ def test_the_second_run_takes_what_the_first_has_trained(tmp_path: Path, monkeyp
     assert equal(given(configuration(), tmp_path), first)
 
 
-def test_other_passes_and_seeds_are_other_pairs(tmp_path: Path) -> None:
+def test_other_passes_rates_and_seeds_are_other_pairs(tmp_path: Path) -> None:
     first = given(configuration(), tmp_path)
     assert not equal(given(configuration(seed=1), tmp_path), first)
     assert not equal(given(configuration(passes=2), tmp_path), first)
+    assert not equal(given(configuration(lr=0.02), tmp_path), first)
 
 
 def test_other_inputs_are_another_pair(tmp_path: Path) -> None:
@@ -75,3 +77,12 @@ def test_a_given_pair_is_taken(tmp_path: Path) -> None:
     save_file(other, tmp_path / "pair.safetensors")
     config = configuration(weights=str(tmp_path / "pair.safetensors"))
     assert equal(given(config, tmp_path / "cache"), other)
+
+
+def test_a_run_says_which_pair_it_had(tmp_path: Path) -> None:
+    words = "arch=rkhs_node arch.layers=2 arch.channels=4 arch.hidden_channels=4 dataset=synthetic "
+    words += "dataset.train_images=64 dataset.test_images=16 schedule.epochs=1 schedule.batch_size=16 "
+    config = taunode.compose([*words.split(), "schedule.warmup_epochs=0", "runtime.device=cpu", "runtime.threads=1"])
+    summary = taunode.run(config, tmp_path / "run")
+    _, network = taunode.load(tmp_path / "run")
+    assert summary["embedding_digest"] == network.embedding.digest
