@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,20 @@ def refusal(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> str:
     assert err.startswith("taunode: ")
     assert err.count("\n") == 1, err
     return err.removeprefix("taunode: ").strip()
+
+
+def ended(
+    program: str,
+    main: Callable[[], object],
+    arguments: Iterable[object],
+    monkeypatch: pytest.MonkeyPatch,
+    capture: pytest.CaptureFixture[str],
+) -> tuple[int | str, str, str]:
+    """A command in this process: exit code, stdout, stderr."""
+    monkeypatch.setattr(sys, "argv", [program, *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code or 0, *capture.readouterr()
 
 
 def plan(*arguments: str, config_dir: Path | None = None) -> Plan:

@@ -12,9 +12,10 @@ from multirun_analysis.cell.cells import keys_of
 from multirun_analysis.cell.naming import in_math, telling_keys
 from multirun_analysis.figures import panels
 from multirun_analysis.figures.picture import Picture, Request
-from multirun_analysis.figures.probes import TITLES, averaged, first_runs, quantity
+from multirun_analysis.figures.probes import averaged, first_runs, quantity
 from multirun_analysis.figures.style import styled
 from multirun_analysis.labels.values import short
+from multirun_analysis.read.probes import QUANTITIES
 from multirun_analysis.stats.coordinate_check import coordinate_check
 from taunode.errors import BadInput
 
@@ -45,7 +46,7 @@ def draw(request: Request) -> Picture:
     steps = np.unique(ends["step"])
     steps = steps[np.linspace(0, len(steps) - 1, min(LINES, len(steps))).round().astype(int)]
     shades = dict(zip(steps, panels.colours(max(len(steps), panels.SHADES), True), strict=False))
-    said = [f"{request.sweep.path}: {TITLES[asked]} against {short(key)}, means over seeds"]
+    said = [f"{request.sweep.path}: {QUANTITIES[asked]} against {short(key)}, means over seeds"]
     with styled():
         figure, axes = panels.subplots(2 * len(groups), request.narrow)
         for place, (one, part) in enumerate((one, part) for one in groups for part in ("block", "head")):
@@ -59,7 +60,7 @@ def draw(request: Request) -> Picture:
             panels.scale_along(panel, size)
             panel.set_xlabel({"blocks": "blocks L"}.get(key, short(key)))
             if place == 0 or request.narrow:
-                panel.set_ylabel(TITLES[asked])
+                panel.set_ylabel(QUANTITIES[asked])
             by_size = {one: rows[rows["size"] == one] for one in sorted(set(rows["size"]))}
             slope = coordinate_check(by_size, [asked])["slope"]
             said.append(

@@ -18,19 +18,9 @@ from multirun_analysis.figures import panels
 from multirun_analysis.figures.heat_map import MAP
 from multirun_analysis.figures.picture import Picture, Request
 from multirun_analysis.figures.style import plain_logarithmic, styled
-from multirun_analysis.read.probes import QUANTITIES, read_probes
+from multirun_analysis.read.probes import ENDS, QUANTITIES, read_probes
 from taunode.errors import BadInput, nearest
 
-TITLES = {
-    "features": "RMS of the features",
-    "branch": "RMS of the branch, τ·F",
-    "feature_gradient": "norm of the gradient by the features",
-    "feature_change": "RMS of the features' change by a step",
-    "weights": "norm of the weights",
-    "gradient": "norm of the weights' gradient",
-    "update": "norm of the weights' update",
-}
-ENDS = ("stem", "head")
 FLAT = 1.01  # colours span at least such a factor
 
 
@@ -53,13 +43,13 @@ def draw(request: Request) -> Picture:
         scales = {name: _scale(inner[name]) for name in quantities}
         for one, (cell, name) in zip(axes, shown, strict=True):
             _map(one, inner[inner["cell"] == cell], name, scales[name])
-            one.set_title(TITLES[name] if single else in_math(cells.loc[cell].to_dict(), names))
+            one.set_title(QUANTITIES[name] if single else in_math(cells.loc[cell].to_dict(), names))
             one.set_xlabel("step")
             one.set_ylabel("block")
             if single:
                 _bar(figure, [one], scales[name], "")
         if not single:
-            _bar(figure, axes, scales[quantities[0]], TITLES[quantities[0]])
+            _bar(figure, axes, scales[quantities[0]], QUANTITIES[quantities[0]])
     said = f"{request.sweep.path}: probes, means over seeds; {', '.join(quantities)} of each block after so many steps"
     return Picture(figure, table.join(cells[names], on="cell"), "; ".join([said, *note]))
 

@@ -17,10 +17,17 @@ from taunode.runs.directory import RunDirectory
 from taunode.runs.files import read_bytes
 
 PLACES = {"epoch": np.int64, "step": np.int64, "block": np.int64}
-QUANTITIES = (
-    "features", "branch", "feature_gradient", "feature_change", "weights", "gradient", "update",
-)  # fmt: skip
+QUANTITIES = {  # and what each is called
+    "features": "RMS of the features",
+    "branch": "RMS of the branch, τ·F",
+    "feature_gradient": "norm of the gradient by the features",
+    "feature_change": "RMS of the features' change by a step",
+    "weights": "norm of the weights",
+    "gradient": "norm of the weights' gradient",
+    "update": "norm of the weights' update",
+}
 PARTS = ("stem", "block", "knot", "layer", "head")
+ENDS = ("stem", "head")
 
 
 def read_probes(sweep: Sweep) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
@@ -28,7 +35,7 @@ def read_probes(sweep: Sweep) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     tables, broken = [], []
     for name, path in zip(sweep.runs["run"], sweep.runs["path"], strict=True):
         try:
-            table = _of_run(RunDirectory(path))
+            table = of_run(RunDirectory(path))
         except UNREADABLE as error:
             broken.append((str(name), f"probes: {error}"))
             continue
@@ -38,8 +45,12 @@ def read_probes(sweep: Sweep) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     return pd.concat(tables, ignore_index=True) if tables else empty, broken
 
 
-def _of_run(run: RunDirectory) -> pd.DataFrame | None:
-    """Those of the attempt that `done` names, else of the newest that has some; None without any."""
+def of_run(run: RunDirectory) -> pd.DataFrame | None:
+    """Those of the attempt that `done` names, else of the newest that has some; None without any.
+
+    Raises:
+        UNREADABLE: a file is damaged.
+    """
     names = os.listdir(run.path)
     found = (re.fullmatch(r"probes\.(\d+)\.parquet", name) for name in names)
     attempts = [int(match[1]) for match in found if match]

@@ -1,11 +1,14 @@
-"""Detail: what a run's own page says beside its row: its attempts, and the ends of its log and traceback."""
+"""Detail: what a run's own page says beside its row: its attempts, the ends of its log and traceback, its probes."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from multirun_analysis.read.epochs import UNREADABLE as DAMAGED
+from multirun_analysis.read.probes import of_run
 from multirun_analysis.read.sweep import UNREADABLE, Sweep
 from multirun_analysis.report.failures import tails
+from multirun_analysis.report.probed import maps
 from taunode.runs.directory import RunDirectory
 from taunode.runs.state import BROKEN, State
 
@@ -22,6 +25,7 @@ def details(sweep: Sweep, runs: Sequence[str]) -> dict[int, dict[str, Any]]:
     for place in order:
         one = detail(Path(paths[runs[place]]))
         room -= sum(len(text) for _, text in one["files"]) + 200 * len(one["attempts"])
+        room -= sum(len(part["levels"]) for part in one["probes"])
         if room < 0:
             break
         found[place] = one
@@ -33,14 +37,25 @@ def _rank(state: str) -> int:
 
 
 def detail(path: Path) -> dict[str, Any]:
-    """`attempts`: what each did, as rows of text; `files`: (name, last lines) of its traceback and its log."""
+    """What a page has of one run.
+
+    `attempts`: what each did, as rows of text; `files`: (name, last lines) of its traceback and log; `probes`: maps.
+    """
     run = RunDirectory(path)
     try:
         record, newest = run.read_record(), run.attempts()
     except UNREADABLE:  # of another program, or gone
-        return {"attempts": [], "files": []}
+        return {"attempts": [], "files": [], "probes": []}
     files = [(file.name, lines) for file, lines in tails(run, newest)]
-    return {"attempts": [list(_attempt(dict(attempt))) for attempt in record.attempts], "files": files}
+    attempts = [list(_attempt(dict(attempt))) for attempt in record.attempts]
+    return {"attempts": attempts, "files": files, "probes": _probes(run)}
+
+
+def _probes(run: RunDirectory) -> list[dict[str, Any]]:
+    try:
+        return maps(of_run(run))
+    except DAMAGED:  # damaged: `multirun-analysis figure probes` says how
+        return []
 
 
 def _attempt(attempt: dict[str, Any]) -> Iterator[str]:

@@ -50,6 +50,7 @@ function page(run) {
     facts(run),
     data.metrics.length ? section("Curves", make("p", { class: "note" }, "This run, and in grey the others of its cell, that differ in the seed only."),
       make("div", { class: "sketches" }, ...data.metrics.map(([name, title]) => sketched(title, name, [run], siblings(run))))) : null,
+    probes(details),
     section("Beside its neighbours", neighbours(run)),
     section("Configuration", settings([run])),
     section("Attempts", attempts(run, details)),
@@ -114,6 +115,18 @@ function printed(run, details) {
   return details.files.map(([name, text]) => section(`${name}, its end`, make("pre", { tabindex: "0" }, text)));
 }
 
+/** What `runtime.probes` saw in the blocks, step by step. */
+function probes(details) {
+  if (!details?.probes.length) return null;
+  return section("Probes", make("p", { class: "note" }, "Blocks (upwards) and steps (to the right). The stronger the colour the larger, on a logarithmic scale; where nothing is, it is zero or not finite."),
+    make("div", { class: "sketches" }, ...details.probes.map(map => {
+      const canvas = make("canvas", { role: "img", "aria-label": `${map.title}: blocks against steps` });
+      canvas.sketch = () => colours(canvas, map);
+      return make("figure", { class: "card sketch" },
+        make("figcaption", {}, map.title, make("span", { class: "range" }, `${digitsOf(map.low)} to ${digitsOf(map.high)}`)), canvas);
+    })));
+}
+
 /** Where the details are not in the page. */
 function pending(run) {
   if (data.live) {
@@ -155,11 +168,39 @@ function sketched(title, name, runs, others) {
   return make("figure", { class: "card sketch" }, make("figcaption", {}, title), canvas);
 }
 
-function sketch(canvas, name, runs, others) {
+/** A clean canvas as large as it is shown: its pen, width and height. */
+function cleaned(canvas) {
   const width = canvas.clientWidth, height = canvas.clientHeight, ratio = devicePixelRatio || 1, pen = canvas.getContext("2d");
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.font = `11px ${getComputedStyle(canvas).fontFamily}`;
+  pen.fillStyle = colour("quiet");
+  return [pen, width, height];
+}
+
+/** A map of one quantity: levels from 1 to 255, 0 for none. */
+function colours(canvas, map) {
+  const [pen, width, height] = cleaned(canvas), levels = atob(map.levels), [rows, columns] = [map.blocks.length, map.steps.length];
+  const area = { left: 30, right: width - 8, top: 6, bottom: height - 20 };
+  pen.textAlign = "right";
+  pen.fillText(String(map.blocks.at(-1)), area.left - 6, area.top + 9);
+  if (rows > 1) pen.fillText(String(map.blocks[0]), area.left - 6, area.bottom);
+  pen.textAlign = "left";
+  pen.fillText(String(map.steps[0]), area.left, height - 5);
+  pen.textAlign = "right";
+  if (columns > 1) pen.fillText(`step ${map.steps.at(-1)}`, area.right, height - 5);
+  pen.fillStyle = colour("c0");
+  const across = k => Math.round(area.left + (area.right - area.left) * k / columns), up = k => Math.round(area.bottom - (area.bottom - area.top) * k / rows);
+  for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) {
+    const level = levels.charCodeAt(row * columns + column);
+    pen.globalAlpha = level && .08 + .92 * (level - 1) / 254;
+    pen.fillRect(across(column), up(row + 1), across(column + 1) - across(column), up(row) - up(row + 1));
+  }
+}
+
+function sketch(canvas, name, runs, others) {
+  const [pen, width, height] = cleaned(canvas);
   const lines = [...others.map(run => [run, colour("line"), 1.25]), ...runs.map((run, place) => [run, colour(`c${place % COLOURS}`), 2])]
     .map(([run, tint, thick]) => ({ x: epochs(run, "epoch") ?? [], y: epochs(run, name) ?? [], tint, thick }));
   let [left, right, low, high] = [Infinity, -Infinity, Infinity, -Infinity];
@@ -167,8 +208,6 @@ function sketch(canvas, name, runs, others) {
     if (!Number.isFinite(y[i])) continue;
     [left, right, low, high] = [Math.min(left, x[i]), Math.max(right, x[i]), Math.min(low, y[i]), Math.max(high, y[i])];
   }
-  pen.font = `11px ${getComputedStyle(canvas).fontFamily}`;
-  pen.fillStyle = colour("quiet");
   if (!(high >= low)) return pen.fillText("no epoch yet", 8, 20);
   const log = low > 0 && high > DECADE * low, scale = value => log ? Math.log10(value) : value;
   if (!log && low >= 0) low = 0;

@@ -187,8 +187,9 @@ def train(
         checkpoint = team.of_leader(files.begin())
         report: Report = Quiet(schedule.epochs)
         if team.leads:
+            threads = torch.get_num_threads()
             many = f", {team.share.world} processes" if team.share.world > 1 else ""
-            about = f"attempt {attempt} on {device}, {torch.get_num_threads()} threads{many}"
+            about = f"attempt {attempt} on {device}, {threads} thread{'s' * (threads > 1)}{many}"
             if device.type == "cuda":
                 about += f", TF32 {'on' if tf32 else 'off'}"
             if checkpoint is not None:

@@ -12,26 +12,11 @@ import archives
 import pytest
 from cli import TINY, environment, plan, snapshot, start, taunode
 
-from taunode.command import sweep as command
 from taunode.plan.write import write
 from taunode.runs.claim import take
 from taunode.runs.directory import RunDirectory
 from taunode.runs.observe import look
 from taunode.runs.state import State
-
-
-@pytest.fixture
-def call(monkeypatch, capfd):
-    """Run `taunode-sweep` in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["taunode-sweep", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            command.main()
-        out, err = capfd.readouterr()
-        return end.value.code or 0, out, err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Reproducing: a run from a dirty tree gives the same bytes again; its code is executed by nobody who did not ask."""
 
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -14,26 +13,10 @@ import yaml
 from cli import TINY, environment, snapshot
 
 from taunode.command import reproduction
-from taunode.command import sweep as command
 from taunode.runs.directory import RunDirectory
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not in a repository")
-
-
-@pytest.fixture
-def call(monkeypatch, capfd):
-    """Run `taunode-sweep` in this process, with nobody at the terminal: (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["taunode-sweep", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO())
-        with pytest.raises(SystemExit) as end:
-            command.main()
-        out, err = capfd.readouterr()
-        return end.value.code or 0, out, err
-
-    return run
 
 
 def git(place, *words):

@@ -2,6 +2,9 @@
 
 import pytest
 import synthetic
+from cli import ended
+
+from multirun_analysis import command
 
 
 @pytest.fixture(scope="session")
@@ -10,6 +13,12 @@ def grid_sweep(tmp_path_factory):
     path = tmp_path_factory.mktemp("sweeps") / "grid"
     synthetic.write_sweep(path)
     return path
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run `multirun-analysis` in this process: (exit code, stdout, stderr)."""
+    return lambda *arguments: ended("multirun-analysis", command.main, arguments, monkeypatch, capsys)
 
 
 @pytest.fixture(scope="session")

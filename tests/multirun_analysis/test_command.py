@@ -9,22 +9,7 @@ import pytest
 from shapes import SHAPES
 from synthetic import Outcome, configuration, protocol_of, write_runs
 
-from multirun_analysis import command
 from multirun_analysis.papers.published import published
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Run the command in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["multirun-analysis", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            command.main()
-        out, err = capsys.readouterr()
-        return end.value.code or 0, out, err
-
-    return run
 
 
 def files_of(path):

@@ -23,7 +23,7 @@ def write(run: RunDirectory, factor: float = 1.0) -> None:
     rows = [(0, step, part, block) for step in (0, 50, 100) for block, part in enumerate(parts)]
     table = pd.DataFrame(rows, columns=["epoch", "step", "part", "block"])
     features = factor * (table["block"] + table["step"])
-    table = table.assign(features=features, **dict.fromkeys(QUANTITIES[1:], 2 * features))
+    table = table.assign(features=features, **dict.fromkeys([*QUANTITIES][1:], 2 * features))
     table.loc[table["part"] == "stem", "branch"] = None
     table.to_parquet(run.probes(1))
 

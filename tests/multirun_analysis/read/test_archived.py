@@ -1,13 +1,11 @@
 """Archives are read as the sweeps that they are of, and the sweep itself is not needed."""
 
 import shutil
-import sys
 
 import archives
 import pytest
 
 import multirun_analysis as ma
-from multirun_analysis import command
 from taunode.runs.archive import find, write
 from taunode.runs.unpack import opened
 
@@ -19,18 +17,6 @@ def archived(grid_sweep, tmp_path, monkeypatch):
     with open(path, "wb") as file:
         write(grid_sweep, find(grid_sweep), (), file, lambda count: None)
     return path
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["multirun-analysis", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            command.main()
-        out, err = capsys.readouterr()
-        return end.value.code or 0, out, err
-
-    return run
 
 
 def test_every_table_has_the_bytes_of_the_sweeps(grid_sweep, archived, tmp_path):

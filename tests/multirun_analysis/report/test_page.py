@@ -5,7 +5,6 @@ import hashlib
 import json
 import re
 import shlex
-import sys
 from collections import Counter
 from html.parser import HTMLParser
 
@@ -14,7 +13,7 @@ import pytest
 from hostile import HTML, write_hostile
 from synthetic import INVERSE_SQRT, ONE, Outcome, configuration, write_initialisations, write_runs, write_sweep
 
-from multirun_analysis import cells, command, load
+from multirun_analysis import cells, load
 from multirun_analysis.labels.values import text
 from multirun_analysis.report import failures, origin, packed, results, rows
 from multirun_analysis.report.configuration import varying_and_shared
@@ -292,17 +291,11 @@ def test_1000_runs_of_200_epochs_are_15_mb_at_most(wide_report):
     assert len(re.findall(rb'<tr><td class="choice"', content)) == rows.STATIC  # what is there without the script
 
 
-def test_the_command_writes_one_file(grid_sweep, tmp_path, monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["multirun-analysis", "report", str(grid_sweep), *arguments])
-        with pytest.raises(SystemExit) as end:
-            command.main()
-        return end.value.code or 0, *capsys.readouterr()
-
+def test_the_command_writes_one_file(grid_sweep, tmp_path, call):
     page = tmp_path / "deep" / "page.html"
-    assert call("--output", str(page), "--where", "arch.depth == 56") == (0, f"{page}\n", "")
+    assert call("report", grid_sweep, "--output", page, "--where", "arch.depth == 56") == (0, f"{page}\n", "")
     assert "only the runs with arch.depth == 56" in Elements(page.read_bytes()).said
-    code, out, err = call("--output", str(tmp_path / "page.pdf"))
+    code, out, err = call("report", grid_sweep, "--output", tmp_path / "page.pdf")
     assert (code, out) == (2, "")
     assert "a report is one .html file" in err
     assert list(tmp_path.iterdir()) == [page.parent]

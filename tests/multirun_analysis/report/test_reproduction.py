@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from spoilt import MARKUP, STEERING
 from synthetic import Outcome, protocol_of, write_runs
 
 import multirun_analysis as ma
-from multirun_analysis import command
 from multirun_analysis.papers.published import published
 from multirun_analysis.report.reproduction import Record
 
@@ -68,23 +66,17 @@ def test_what_a_sweep_says_is_text(sweep):
     assert len(rows(text)) == len(published())
 
 
-def test_the_command_writes_it(sweep, tmp_path, monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["multirun-analysis", "reproduction", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            command.main()
-        return end.value.code or 0, *capsys.readouterr()
-
+def test_the_command_writes_it(sweep, tmp_path, monkeypatch, call):
     monkeypatch.chdir(tmp_path)
-    code, out, err = call("s")
+    code, out, err = call("reproduction", "s")
     assert (code, err) == (0, "")
-    assert call("s", "--output", "deep/r.md") == (0, "deep/r.md\n", "")
+    assert call("reproduction", "s", "--output", "deep/r.md") == (0, "deep/r.md\n", "")
     written = (tmp_path / "deep" / "r.md").read_text()
     assert rows(written) == rows(out)
     assert "Written by `multirun-analysis reproduction s --output deep/r.md`" in written
-    assert call("s", "--output", "r.html")[0] == 2
+    assert call("reproduction", "s", "--output", "r.html")[0] == 2
     shutil.copytree(sweep.path, tmp_path / "t", symlinks=True)
-    assert call("s", "t")[0] == 0  # copies count once
+    assert call("reproduction", "s", "t")[0] == 0  # copies count once
 
 
 def test_where_nothing_was_run_everything_says_so():
