@@ -69,6 +69,8 @@ def compare(both: Sweep, value: str | None = None, ignore: Sequence[str] = ()) -
     Raises:
         BadInput: they are not two; no such key or value.
     """
+    if len(both.paths) == 1:
+        raise BadInput(f"compare needs two sweeps, got {both.path} alone")
     if len(both.paths) != 2 or len(both.copies):
         raise BadInput(f"compare needs two sweeps with all their runs (once=False), got {both.path}")
     runs = both.runs
