@@ -1,14 +1,20 @@
 """Archived: a sweep that `taunode-sweep archive` has written into one file, read as if it were a directory.
 
-It is checked and unpacked once, without weights and checkpoints, into the user's cache, by the digest of its manifest.
+It is checked and unpacked once, without weights and checkpoints, into the user's cache, by the digest of its manifest;
+there it stays until nobody has read it for a month.
 """
 
+import contextlib
 import os
+import shutil
+import time
 from pathlib import Path
 
 from taunode.errors import BadInput
 from taunode.runs.manifest import SUFFIX
 from taunode.runs.unpack import opened
+
+KEPT = 30 * 86400  # seconds
 
 
 def directory_of(path: Path) -> Path:
@@ -27,7 +33,17 @@ def directory_of(path: Path) -> Path:
             except OSError as error:
                 if not directory.is_dir():  # else another process was faster
                     raise BadInput(f"{path}: cannot unpack it into {directory}: {error.strerror}") from None
+        with contextlib.suppress(OSError):  # the cache may be someone else's
+            os.utime(directory)
+            _forget(directory.parent)
     return directory
+
+
+def _forget(archives: Path) -> None:
+    """Remove those that nobody has read for long."""
+    for other in archives.iterdir():
+        if not other.name.startswith(".") and time.time() - other.lstat().st_mtime > KEPT:  # else it is being written
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def cache() -> Path:

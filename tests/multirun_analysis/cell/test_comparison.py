@@ -119,7 +119,7 @@ def test_code_and_versions_that_differ_are_listed(tmp_path):
 def test_bad_input(tmp_path):
     write_runs(tmp_path / "a", seeds(1))
     write_runs(tmp_path / "b", seeds(1))
-    with pytest.raises(BadInput, match="needs two sweeps, got .*a alone"):
+    with pytest.raises(BadInput, match=r"needs two sweeps, got .*a alone"):
         compare(load(tmp_path / "a", tmp_path / "a", once=False))
     with pytest.raises(BadInput, match="with all their runs"):
         compare(load(tmp_path / "a", tmp_path / "b"))

@@ -1,6 +1,8 @@
 """Archives are read as the sweeps that they are of, and the sweep itself is not needed."""
 
+import os
 import shutil
+import time
 
 import archives
 import pytest
@@ -48,6 +50,19 @@ def test_it_is_unpacked_once(archived, tmp_path):
     assert {path: path.stat().st_ino for path in unpacked.rglob("*")} == marks
     shutil.rmtree(unpacked)
     assert len(ma.load(archived).runs) == len(marks and ma.load(archived).runs)
+
+
+def test_what_nobody_has_read_for_a_month_goes(archived, tmp_path):
+    ma.load(archived)
+    folder = tmp_path / "cache" / "analysis" / "archives"
+    (unpacked,) = folder.iterdir()
+    for name, days in (("old", 31), ("young", 29), (".being-written", 31)):
+        (folder / name / "runs").mkdir(parents=True)
+        os.utime(folder / name, (0, time.time() - days * 86400))
+    os.utime(unpacked, (0, 0))
+    ma.load(archived)
+    assert {path.name for path in folder.iterdir()} == {unpacked.name, "young", ".being-written"}
+    assert len(ma.load(archived).epochs)
 
 
 def test_one_that_lies_is_refused_and_leaves_nothing_in_the_cache(tmp_path, monkeypatch, call):
