@@ -5,16 +5,21 @@ It is made of sweeps, or of archives of them that lie beside it, so that anybody
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from html import escape
 from itertools import groupby
 from pathlib import Path
 
+from multirun_analysis.cell.cells import cells, default_value
+from multirun_analysis.cell.layout import default_keys, pivot
 from multirun_analysis.labels.values import NONE
 from multirun_analysis.papers.line import Line, Verdict
 from multirun_analysis.papers.verdicts import verify
 from multirun_analysis.read.sweep import UNREADABLE, Sweep, plainly
 from multirun_analysis.report.origin import in_shell, origin
+from multirun_analysis.tables.entry import note
+from multirun_analysis.tables.markdown import to_markdown
 from taunode.runs.directory import RunDirectory
 from taunode.runs.files import read_yaml
 
@@ -41,6 +46,7 @@ class Record:
             "95 % interval; the README says what each verdict promises. Hours are what the runs of a line took; "
             f"{self._hours(self._all)} in all, each run counted once.",
             *self._figures(),
+            *self._others(),
             *self._how(),
         ]
         return "\n\n".join(parts) + "\n"
@@ -55,10 +61,27 @@ class Record:
     def _cells(self, line: Line) -> tuple[str, ...]:
         _, networks, value, ours, published, difference, _, verdict = line.texts()
         names = line.ours.names if line.ours else ()
-        numbers = sorted({self._commands.index(self._of_run[name]) + 1 for name in names if name in self._of_run})
-        command = ", ".join(f"[{number}](#commands)" for number in numbers) or NONE
         texts = (networks, value, ours, published, difference, verdict)
-        return (*map(_text, texts), self._hours(names) if names else NONE, command)
+        return (*map(_text, texts), self._hours(names) if names else NONE, self._numbers(names))
+
+    def _numbers(self, names: Sequence[str]) -> str:
+        """Which commands runs are from."""
+        numbers = sorted({self._commands.index(self._of_run[name]) + 1 for name in names if name in self._of_run})
+        return ", ".join(f"[{number}](#commands)" for number in numbers) or NONE
+
+    def _others(self) -> Iterator[str]:
+        """The runs that no line is about, a table a sweep."""
+        others = ~self.sweep.runs["run"].isin(self._all)
+        if not others.any():
+            return
+        yield "## Other runs"
+        yield "They are in the archives, and compare with no published number."
+        for path in dict.fromkeys(self.sweep.runs.loc[others, "sweep"]):
+            runs = self.sweep.runs[others & (self.sweep.runs["sweep"] == path)]
+            names = runs["run"].tolist()
+            yield f"`{_text(Path(path).name)}`, command {self._numbers(names)}, {self._hours(names)} hours:"
+            found = cells(runs, value := default_value(runs))
+            yield to_markdown(pivot(found, *default_keys(found)), note(replace(self.sweep, runs=runs), value)).rstrip()
 
     @property
     def _all(self) -> Sequence[str]:
@@ -87,7 +110,8 @@ class Record:
 
     @cached_property
     def _commands(self) -> list[Command]:
-        return list(dict.fromkeys(self._of_run[name] for name in self._all if name in self._of_run))
+        used = [name for name in self._all if name in self._of_run]
+        return list(dict.fromkeys(self._of_run[name] for name in [*used, *self._of_run]))
 
     def _how(self) -> Iterator[str]:
         yield "## Commands"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from spoilt import MARKUP, STEERING
-from synthetic import Outcome, protocol_of, write_runs
+from synthetic import Outcome, configuration, protocol_of, write_runs
 
 import multirun_analysis as ma
 from multirun_analysis.papers.published import published
@@ -54,6 +54,17 @@ def test_every_number_is_there_once_and_what_was_not_run_says_so(sweep):
     assert sum("| not run |" in row for row in found) == sum(n.role == "published" for n in published()) - 2
     assert "1. `s`, commit `0123456789ab`\n\n       /x/taunode -m seed=0,1\n" in text
     assert Record(ma.load(sweep.path)).to_markdown("x") == text
+
+
+def test_runs_that_compare_with_nothing_are_listed_too(sweep, tmp_path):
+    write_runs(tmp_path / "other", [configuration(seed=seed) for seed in (0, 1)], lambda _: Outcome(error=5.0))
+    text = Record(ma.load(sweep.path, tmp_path / "other")).to_markdown("x")
+    others = text.split("## Other runs")[1].split("## Commands")[0]
+    assert "`other`, command" in others
+    assert "`s`" not in others
+    assert "5.00 ± 0.00 (n=2)" in others
+    assert len(rows(text.split("## Other runs")[0])) == len(published())
+    assert "Other runs" not in Record(ma.load(sweep.path)).to_markdown("x")
 
 
 def test_what_a_sweep_says_is_text(sweep):
