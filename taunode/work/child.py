@@ -13,8 +13,18 @@ from taunode.orphan import die_with
 from taunode.runs.directory import RunDirectory
 from taunode.runs.files import open_log
 from taunode.runs.state import State
+from taunode.work.signals import STOPPING
 
 Execute = Callable[[Callable[[], bool], TextIO, TextIO | None], dict[str, Any]]  # (stop, log, screen) → how it ended
+
+
+def fork() -> int:
+    """`os.fork`, in which no signal is lost: a new child of Python's forgets those that reach it before it is ready."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        return os.fork()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def start_child(
@@ -25,7 +35,7 @@ def start_child(
         stream.flush()
     reading, writing = os.pipe()
     worker = os.getpid()
-    child = os.fork()
+    child = fork()
     if child == 0:
         os.close(reading)
         _be_the_child(execute, run, attempt, received, writing, terminal, worker)
