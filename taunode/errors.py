@@ -24,7 +24,9 @@ def plainly(value: Any) -> Any:
         return plain(value)
     if isinstance(value, dict):
         return {
-            key if key.isprintable() else plain(key): item if type(item) in _NUMBERS else plainly(item)
+            key if key.isprintable() else plain(key): item
+            if type(item) in _NUMBERS or (type(item) is str and item.isprintable())
+            else plainly(item)
             for key, item in value.items()
         }
     return [plainly(item) for item in value] if isinstance(value, list) else value

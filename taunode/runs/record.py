@@ -4,7 +4,6 @@ What is wrong in any of them is one error, `Unreadable`, with the path and the f
 checks plain dictionaries against annotations in microseconds, and takes 15 ms to import).
 """
 
-import functools
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -193,16 +192,10 @@ def _check_attempt(attempt: Attempt, path: Path | str) -> None:
     _check_numbers(attempt.get("summary", {}), path, "summary")
 
 
-@functools.lru_cache(maxsize=4096)
-def _is_number(key: str) -> bool:
-    return NUMBERS.fullmatch(key) is not None
-
-
 def _check_numbers(values: Plain, path: Path | str, name: str) -> None:
     for key, value in values.items():
-        if _is_number(key) and not (
-            value is None or type(value) is float or (type(value) is int and value.bit_length() <= LONGEST)
-        ):
+        is_number = value is None or type(value) is float or (type(value) is int and value.bit_length() <= LONGEST)
+        if not is_number and NUMBERS.fullmatch(key):
             raise Unreadable(path, f"{name}.{key} is not a number")
 
 
