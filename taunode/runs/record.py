@@ -188,7 +188,8 @@ def convert(value: Any, type_: type[T], path: Path | str) -> T:
 
 
 def _check_attempt(attempt: Attempt, path: Path | str) -> None:
-    convert(attempt.get("runtime", {}), Bits, path)  # of the others nothing is used
+    if "runtime" in attempt:
+        convert(attempt["runtime"], Bits, path)  # of the others nothing is used
     _check_numbers(attempt.get("summary", {}), path, "summary")
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import msgspec
 import pandas as pd
 import pytest
 from synthetic import Outcome, configuration, noise, write_epochs, write_run, write_runs
@@ -148,6 +149,32 @@ def test_a_damaged_cache_is_none(tmp_path, place, name, content):
     (path,) = place.glob(f"*/{name}")
     write_text(path, "") if content == b"" else path.write_bytes(content or path.read_bytes()[:-100])
     assert_same(both(tmp_path / "s"), first)
+
+
+@pytest.mark.parametrize("number", [0, 7])
+@pytest.mark.parametrize("packed", [b"", b"\xc1", msgspec.msgpack.encode([{}, 1])])
+def test_rows_that_lie_are_none(tmp_path, place, number, packed):
+    ten(tmp_path / "s")
+    first = both(tmp_path / "s")
+    (path,) = place.glob("*/rows.msgpack")
+    held = msgspec.msgpack.decode(path.read_bytes())
+    held["runs"] = {key: (stamp, number, packed) for key, (stamp, _, _) in held["runs"].items()}
+    path.write_bytes(msgspec.msgpack.encode(held))
+    assert_same(both(tmp_path / "s"), first)
+
+
+def test_epochs_of_other_columns_join_what_is_known(tmp_path, place, count):
+    runs = ten(tmp_path / "s")
+    both(tmp_path / "s")
+    for run in runs[::3]:
+        header, *lines = run.metrics(1).read_text().splitlines()
+        write_text(run.metrics(1), "\n".join([f"{header},tau", *(f"{line},0.5" for line in lines[:2]), ""]))
+    count()
+    joined = both(tmp_path / "s")[1]
+    assert count() == (4, 4)
+    shutil.rmtree(place)
+    whole = both(tmp_path / "s")[1]
+    pd.testing.assert_frame_equal(joined[whole.columns], whole)
 
 
 def test_a_cache_that_cannot_be_written_is_none(tmp_path, monkeypatch, place):
