@@ -8,12 +8,28 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     import typer
 
+_NUMBERS = frozenset({bool, int, float, type(None)})
+
 
 def plain(text: str) -> str:
     """A text from a file, to be printed: characters that steer a terminal are shown as escapes."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
+
+
+def plainly(value: Any) -> Any:
+    """`plain`, of all the texts of a value of a file."""
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, dict):
+        return {
+            key if key.isprintable() else plain(key): item
+            if type(item) in _NUMBERS or (type(item) is str and item.isprintable())
+            else plainly(item)
+            for key, item in value.items()
+        }
+    return [plainly(item) for item in value] if isinstance(value, list) else value
 
 
 class BadInput(Exception):  # noqa: N818 -- not a fault of the program: it ends a command with exit code 2

@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from taunode.errors import plain
+from multirun_analysis.read.cache import stamp
+from taunode.errors import plain, plainly
 from taunode.runs.config import read_config
 from taunode.runs.files import read_bytes
 from taunode.runs.signature import flatten
@@ -46,32 +47,34 @@ class HydraRun:
     def __init__(self, key: str, name: str, path: str) -> None:
         self.key, self.name, self.path = key, name, path
 
-    def read(self) -> tuple[dict[str, Any], dict[str, Any], bool]:
-        config = dict(flatten(read_config(Path(self.path) / CONFIG)))
+    def stamp(self, names: list[str]) -> str:
+        return stamp(self.path, [str(CONFIG), *sorted(name for name in names if name.endswith(KINDS))])
+
+    def read(self, names: list[str] | None) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], bool]:
+        config = plainly(dict(flatten(read_config(Path(self.path) / CONFIG))))
         files = self.tables()
         metrics = read_metrics(files[0]) if files else pd.DataFrame()
         last = metrics.iloc[-1].to_dict() if len(metrics) else {}
         final = {f"final_{name}": float(value) for name, value in last.items() if name != "epoch" and pd.notna(value)}
         state = State.DONE if len(metrics) else State.PLANNED
-        return config, {"tau": None, "state": state.value, "signature": None, "epochs": len(metrics), **final}, True
+        rest = {"tau": None, "state": state.value, "signature": None, "epochs": len(metrics), **final}
+        return config, {}, plainly(rest), True
 
-    def tables(self) -> list[Path]:
+    def tables(self) -> list[str]:
         """metrics.csv or metrics.jsonl, else the first table by name."""
         names = [entry.name for entry in os.scandir(self.path) if entry.is_file() and entry.name.endswith(KINDS)]
-        return [
-            Path(self.path) / name
-            for name in sorted(names, key=lambda name: (not name.startswith("metrics."), name))[:1]
-        ]
+        names.sort(key=lambda name: (not name.startswith("metrics."), name))
+        return [f"{self.path}/{name}" for name in names[:1]]
 
 
-def read_metrics(path: Path) -> pd.DataFrame:
+def read_metrics(path: Path | str) -> pd.DataFrame:
     """A table of metrics, numbers only: `epoch` and one column a metric; several rows of an epoch become one.
 
     Raises:
         OSError, ValueError: it cannot be read.
     """
     text = read_bytes(path, LARGEST)
-    if path.suffix == ".jsonl":
+    if str(path).endswith(".jsonl"):
         table = pd.DataFrame([json.loads(line) for line in text.splitlines() if line.strip()])
     else:
         table = pd.read_csv(io.BytesIO(text)) if text.strip() else pd.DataFrame()

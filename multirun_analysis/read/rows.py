@@ -1,7 +1,8 @@
 """Rows, one a run: which of them are chosen, and the table of them."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from multirun_analysis.labels.tau import in_order_of_tau
@@ -10,53 +11,73 @@ from taunode.runs.state import RESULTS
 from taunode.runs.where import UnknownKey, Where
 
 
-def distinct(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+class Row(NamedTuple):
+    """What is said of a run: its configuration, which other rows may share, and its own, which stands above it."""
+
+    config: dict[str, Any]
+    own: dict[str, Any]
+
+
+def distinct(rows: list[Row]) -> tuple[list[Row], list[tuple[str, str]]]:
     """The rows without those of which another one has the signature, and (run, the one that is kept) of these."""
-    kept: dict[str, dict[str, Any]] = {}
+    kept: dict[str, Row] = {}
     for row in rows:
-        known = kept.setdefault(row["signature"] or row["path"], row)
-        if known["state"] not in RESULTS and row["state"] in RESULTS:
-            kept[row["signature"]] = row
+        own = row.own
+        known = kept.setdefault(own["signature"] or own["path"], row).own
+        if known["state"] not in RESULTS and own["state"] in RESULTS:
+            kept[own["signature"]] = row
     if len(kept) == len(rows):
         return rows, []
-    names = {row["run"] for row in kept.values()}
-    copies = [(row["run"], kept[row["signature"]]["run"]) for row in rows if row["run"] not in names]
-    return [row for row in rows if row["run"] in names], copies
+    names = {row.own["run"] for row in kept.values()}
+    copies = [(own["run"], kept[own["signature"]].own["run"]) for _, own in rows if own["run"] not in names]
+    return [row for row in rows if row.own["run"] in names], copies
 
 
-def select(rows: list[dict[str, Any]], condition: Where) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+def select(rows: list[Row], condition: Where) -> tuple[list[Row], list[tuple[str, str]]]:
     """The rows that meet a condition, and (name, reason) of those whose values cannot be compared.
 
     Raises:
         BadInput: it names an unknown key, or can be told of no row.
     """
     absent = dict.fromkeys(_names(rows))
-    met: list[dict[str, Any]] = []
+    met: list[Row] = []
     untold: list[tuple[str, str]] = []
     for row in rows:
         try:
-            if condition(absent | row):
+            if condition(absent | row.config | row.own):
                 met.append(row)
         except UnknownKey:
             raise
         except BadInput as error:
-            untold.append((row["run"], str(error)))
+            untold.append((row.own["run"], str(error)))
             if len(untold) == len(rows):
                 raise
     return met, untold
 
 
-def _names(rows: list[dict[str, Any]]) -> list[str]:
+def _names(rows: list[Row]) -> list[str]:
     """The names of all columns, in the order in which they first come."""
-    return list(dict.fromkeys(name for shape in dict.fromkeys(map(tuple, rows)) for name in shape))
+    shapes = dict.fromkeys((tuple(config), tuple(own)) for config, own in rows)
+    return list(dict.fromkeys(name for config, own in shapes for name in (*config, *own)))
 
 
-def as_table(rows: list[dict[str, Any]], keys: list[str]) -> pd.DataFrame:
+def as_table(rows: list[Row], keys: list[str]) -> pd.DataFrame:
     """The rows as a table: the configuration's columns together, each column with the dtype that its values have."""
     names = dict.fromkeys(["run", "path", "sweep", *keys, "tau", "state", "signature"])
     names |= dict.fromkeys(_names(rows))
-    columns = _columns(rows)
-    table = pd.DataFrame({name: _column(columns.get(name) or [None] * len(rows)) for name in names})
+    configs = {id(row.config): row.config for row in rows}
+    number = {of: number for number, of in enumerate(configs)}
+    shared, own = _columns(list(configs.values())), _columns([row.own for row in rows])
+    which = np.array([number[id(row.config)] for row in rows], dtype=np.int64)
+
+    def column(name: str) -> "pd.Series[Any]":
+        if name not in shared:
+            return _column(own.get(name) or [None] * len(rows))
+        if name not in own:
+            return _column(shared[name]).take(which).reset_index(drop=True)
+        return _column([row.own.get(name, row.config.get(name)) for row in rows])
+
+    table = pd.DataFrame({name: column(name) for name in names})
     table["tau"] = in_order_of_tau(table)
     if "arch.depth" in table and pd.api.types.is_numeric_dtype(table["arch.depth"]) and "depth" not in table:
         depths = pd.Index(sorted(table["arch.depth"].dropna().unique()))
@@ -71,11 +92,12 @@ def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     places: dict[tuple[str, ...], list[int]] = {}
     for place, row in enumerate(rows):
         places.setdefault(tuple(row), []).append(place)
-    if len(places) == 1:
-        return dict(zip(rows[0], map(list, zip(*(row.values() for row in rows), strict=True)), strict=True))
     columns: dict[str, list[Any]] = {}
     for names, own in places.items():
         for name, values in zip(names, zip(*(rows[place].values() for place in own), strict=True), strict=True):
+            if len(places) == 1:
+                columns[name] = list(values)
+                continue
             column = columns.setdefault(name, [None] * len(rows))
             for place, value in zip(own, values, strict=True):
                 column[place] = value

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pandas as pd
 import yaml
 
 from multirun_analysis.read.archived import directory_of
-from multirun_analysis.read.cache import Cache
+from multirun_analysis.read.cache import Cache, Flat, Found
 from multirun_analysis.read.epochs import read_epochs
 from multirun_analysis.read.hydra_run import HydraRun, find
-from multirun_analysis.read.rows import as_table, distinct, select
+from multirun_analysis.read.rows import Row, as_table, distinct, select
 from multirun_analysis.read.taunode_run import OurRun
 from taunode.cluster.submission import InSlurm
 from taunode.errors import BadInput, plain
@@ -32,7 +32,6 @@ from taunode.runs.observe import look
 from taunode.runs.state import State
 from taunode.runs.where import Where
 
-NUMBERS = frozenset({bool, int, float, type(None)})
 OPEN = (State.PLANNED, State.RUNNING, State.STALLED)  # states that Slurm knows more of
 # What damaged files raise on their way through YAML, JSON and the record's fields. Nothing in them is executed.
 UNREADABLE = (
@@ -55,14 +54,25 @@ class Run(Protocol):
     name: str  # within what is read together
     path: str
 
-    def read(self) -> tuple[dict[str, Any], dict[str, Any], bool]:
-        """The flattened configuration, what else its row says, and whether that holds until a file changes.
+    def stamp(self, names: list[str]) -> str:
+        """What changes whenever one of the files does that are read of it; `names`: what lies in its directory.
+
+        Raises:
+            OSError: one of them is not there any more.
+        """
+
+    def read(self, names: list[str] | None) -> tuple[Flat, Flat, Flat, bool]:
+        """What is found of it, and whether that holds until a file changes: the flattened configuration, which other
+        runs may share, what stands above it in this run, and what else its row says, all texts plain.
+
+        Args:
+            names: what lies in its directory, where that has just been listed.
 
         Raises:
             UNREADABLE: a file is damaged.
         """
 
-    def tables(self) -> list[Path]:
+    def tables(self) -> list[str]:
         """The files of its epochs: metrics, and timings if there are any; none while it has no epoch."""
 
 
@@ -162,13 +172,13 @@ def load(*sweep_dirs: Path | str, where: str | None = None, once: bool = True) -
     """
     condition = None if where is None else Where(where)
     paths = tuple(dict.fromkeys(map(Path, sweep_dirs)))
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     broken: list[tuple[str, str]] = []
     shapes: dict[tuple[tuple[str, ...], tuple[str, ...]], None] = {}  # of a row; thousands of runs have a handful
     sources = []
     directories = tuple(map(directory_of, paths))
     for path, directory in zip(paths, directories, strict=True):
-        prefix = f"{path}/" if len(paths) > 1 else ""
+        sweep, prefix = str(path), f"{path}/" if len(paths) > 1 else ""
         name = os.path.basename(os.path.abspath(path if path == directory else path.with_suffix("")))
         cache, runs = Cache(directory), _runs(directory, prefix, name)
         slurm = InSlurm.of(SweepDirectory(directory)) if path == directory else InSlurm()  # nothing archived waits
@@ -177,12 +187,11 @@ def load(*sweep_dirs: Path | str, where: str | None = None, once: bool = True) -
             if isinstance(found, str):
                 broken.append((run.name, found))
                 continue
-            config, rest = found
+            config, above, rest = found
             if slurm.submissions and rest["state"] in OPEN:  # no file of the run's says what is in the queue
                 rest = {**rest, "state": _state(run, slurm) or rest["state"]}
             # In a row our own words win: `tau` is the label, also where the configuration's group tau is null.
-            own = {"run": run.name, "path": run.path, "sweep": str(path)}
-            rows.append(own | config | rest | own)
+            rows.append(Row(config, {**above, **rest, "run": run.name, "path": run.path, "sweep": sweep}))
             shapes[tuple(config), tuple(rest)] = None
     if condition is not None:
         rows, untold = select(rows, condition)
@@ -205,7 +214,8 @@ def _runs(path: Path, prefix: str, own: str) -> list[Run]:
     if sweep.runs.is_dir():
         names = sweep.named()
         shown = _shown(names)
-        return [OurRun(name, prefix + shown[name], os.path.join(sweep.runs, name)) for name in names]
+        runs = str(sweep.runs)
+        return [OurRun(name, prefix + shown[name], f"{runs}/{name}") for name in names]
     found = {os.path.relpath(run, path): str(run) for run in find(path)}
     if not found:
         runs_of(path)  # says what is wrong with it
@@ -220,27 +230,15 @@ def _shown(names: Iterable[str]) -> dict[str, str]:
     return {name: one if count[one] == 1 else ascii(name) for name, one in shown.items()}
 
 
-def _read(run: Run) -> tuple[tuple[dict[str, Any], dict[str, Any]] | str, bool]:
-    """Configuration and the rest, or the reason why there are none; and whether that holds until a file changes."""
+def _read(run: Run, names: list[str] | None) -> tuple[Found | str, bool]:
+    """What is found of a run, or the reason why nothing is; and whether that holds until a file changes."""
     if not is_utf8(run.path):  # no column of a table could hold it
         return "its name is not UTF-8", False
     try:
-        config, rest, settled = run.read()
+        *found, settled = run.read(names)
     except UNREADABLE as error:
         return _reason(error), False
-    return (plainly(config), plainly(rest)), settled
-
-
-def plainly(value: Any) -> Any:
-    """A value of a file with characters that steer a terminal as escapes, in all its texts."""
-    if isinstance(value, str):
-        return plain(value)
-    if isinstance(value, dict):
-        return {
-            key if key.isprintable() else plain(key): item if type(item) in NUMBERS else plainly(item)
-            for key, item in value.items()
-        }
-    return [plainly(item) for item in value] if isinstance(value, list) else value
+    return (found[0], found[1], found[2]), settled
 
 
 def states(sweep_dirs: Sequence[Path], paths: Sequence[str]) -> list[str]:

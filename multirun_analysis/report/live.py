@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from multirun_analysis.read.cache import stamp
+from multirun_analysis.read.cache import look
 from multirun_analysis.read.epochs import read_epochs
 from multirun_analysis.read.sweep import Run, Sweep, states
 from multirun_analysis.report import packed
@@ -65,7 +65,7 @@ class Live:
         """Reads the epochs of the runs at work that have changed; says whether there is a new one."""
         with self._lock:
             at_work, stamps = self._at_work, self._stamps
-        now = {path: stamp(path) for path in at_work}
+        now = {path: look(run)[1] for path, (_, run) in at_work.items()}
         changed = [path for path in at_work if now[path] != stamps.get(path)]
         if not changed:
             return False
@@ -186,7 +186,7 @@ class Live:
         minute = int(time.time() // 60)
         if minute != self._minute:
             self._minute, self._states = minute, tuple(states(self._page.sweep.directories, self._open))
-        return [*map(_time, self._watched), *map(stamp, self._at_work), self._states]
+        return [*map(_time, self._watched), *(look(run)[1] for _, run in self._at_work.values()), self._states]
 
 
 def _time(path: str) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from multirun_analysis.read.sweep import UNREADABLE, Sweep, plainly
-from taunode.errors import plain
+from multirun_analysis.read.sweep import UNREADABLE, Sweep
+from taunode.errors import plain, plainly
 from taunode.runs.directory import RunDirectory, SweepDirectory
 from taunode.runs.files import read_yaml
 

@@ -16,10 +16,11 @@ from multirun_analysis.cell.layout import default_keys, pivot
 from multirun_analysis.labels.values import NONE
 from multirun_analysis.papers.line import Line, Verdict
 from multirun_analysis.papers.verdicts import verify
-from multirun_analysis.read.sweep import UNREADABLE, Sweep, plainly
+from multirun_analysis.read.sweep import UNREADABLE, Sweep
 from multirun_analysis.report.origin import in_shell, origin
 from multirun_analysis.tables.entry import note
 from multirun_analysis.tables.markdown import to_markdown
+from taunode.errors import plainly
 from taunode.runs.directory import RunDirectory
 from taunode.runs.files import read_yaml
 

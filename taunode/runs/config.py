@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from taunode import build
-from taunode.errors import BadInput
+from taunode.errors import BadInput, plainly
 from taunode.runs.files import Unreadable, parse_yaml, read_bytes
 from taunode.runs.history import upgraded
 from taunode.runs.signature import flatten
@@ -19,6 +19,7 @@ from taunode.runs.signature import flatten
 _block = re.compile(rb"^(?=[^\s#-])", re.MULTILINE)  # where a key of the top level begins
 _seed = re.compile(rb"^seed: (0|[1-9][0-9]{0,17})$", re.MULTILINE)
 BLOCKS = 100  # so many of them; what has more is read as a whole
+Flat = dict[str, Any]
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return _config(read_bytes(path), path)
 
 
-def _config(content: bytes, path: Path) -> dict[str, Any]:
+def _config(content: bytes, path: Path | str) -> dict[str, Any]:
     config: dict[str, Any] = {}
     try:
         blocks = _block.split(content, BLOCKS)
@@ -55,27 +56,35 @@ def read_frozen(path: Path) -> dict[str, Any]:
     return upgraded(read_config(path))
 
 
-def read_flat(path: Path) -> dict[str, Any]:
-    """`read_frozen`, flattened: dotted key → value. Runs that differ in nothing but the seed are parsed once.
+def read_flat(path: Path | str) -> tuple[Flat, Flat]:
+    """`read_frozen`, flattened (dotted key → value), its texts as they can be printed.
+
+    Runs that differ in nothing but the seed are parsed once.
+
+    Returns:
+        What runs share, one dictionary that nobody may change; and what is this run's own and stands above it.
 
     Raises:
         Missing, Unreadable: as `read_config`.
     """
     content = read_bytes(path)
-    if len(seeds := _seed.findall(content)) == 1:
+    seeds = list(_seed.finditer(content))
+    if len(seeds) == 1:
+        begin, end = seeds[0].span(1)
         try:
-            flat: dict[str, Any] = marshal.loads(_flattened(_seed.sub(b"seed: 0", content)))
+            flat = _flattened(content[:begin] + b"0" + content[end:])
         except (Unreadable, ValueError):
             pass  # the file itself says what is wrong with it
         else:
             if flat.get("seed") == 0:
-                return flat | {"seed": int(seeds[0])}
-    return dict(flatten(upgraded(_config(content, path))))
+                return flat, {"seed": int(seeds[0][1])}
+    return plainly(dict(flatten(upgraded(_config(content, path))))), {}
 
 
 @functools.lru_cache(maxsize=4096)
-def _flattened(content: bytes) -> bytes:
-    return marshal.dumps(dict(flatten(upgraded(_config(content, Path())))))
+def _flattened(content: bytes) -> Flat:
+    flat: Flat = plainly(dict(flatten(upgraded(_config(content, Path())))))
+    return flat
 
 
 def read_buildable(path: Path) -> dict[str, Any]:

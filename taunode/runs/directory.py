@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 
 from taunode.errors import BadInput
 from taunode.paths import resolved
-from taunode.runs.config import read_frozen
+from taunode.runs.config import Flat, read_flat, read_frozen
 from taunode.runs.files import Missing, Unreadable, aside, open_regular
 from taunode.runs.record import Attempt, Done, Record, read_attempt, read_done, read_record
 
@@ -42,10 +42,14 @@ class RunDirectory:
     linked = ("metrics.csv", "timings.csv", "model.safetensors", "best.safetensors", "log.txt")
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+        self.place = os.fspath(path)  # as text: a reader of 100,000 runs has no time for a Path a file
 
     def __repr__(self) -> str:
-        return f"RunDirectory({str(self.path)!r})"
+        return f"RunDirectory({self.place!r})"
+
+    @cached_property
+    def path(self) -> Path:
+        return Path(self.place)
 
     @cached_property
     def config(self) -> Path:
@@ -74,6 +78,10 @@ class RunDirectory:
 
     def timings(self, attempt: int) -> Path:
         return self.path / f"timings.{attempt}.csv"
+
+    def tables(self, attempt: int) -> list[str]:
+        """`metrics` and `timings`, as text."""
+        return [f"{self.place}/metrics.{attempt}.csv", f"{self.place}/timings.{attempt}.csv"]
 
     def checkpoint(self, attempt: int) -> Path:
         return self.path / f"checkpoint.{attempt}.pt"
@@ -155,17 +163,25 @@ class RunDirectory:
         """
         return read_frozen(self.config)
 
+    def read_flat(self) -> tuple[Flat, Flat]:
+        """The frozen configuration as many of them are read; see `taunode.runs.config.read_flat`.
+
+        Raises:
+            Unreadable: it cannot be read, or is none.
+        """
+        return read_flat(f"{self.place}/config.yaml")
+
     def read_record(self) -> Record:
         """
         Raises:
             Unreadable: it cannot be read, or is none.
         """
-        if self.path.is_symlink():  # a sweep's runs lie in it; what a user types is resolved before
-            raise Unreadable(self.path, "is a symbolic link")
+        if os.path.islink(self.place):  # a sweep's runs lie in it; what a user types is resolved before
+            raise Unreadable(self.place, "is a symbolic link")
         try:
-            return read_record(self.record)
+            return read_record(f"{self.place}/run.json")
         except Missing:
-            raise Unreadable(self.path, f"is not a run directory: it has no {self.record.name}") from None
+            raise Unreadable(self.place, "is not a run directory: it has no run.json") from None
 
     def read_claim(self, attempt: int) -> Attempt:
         """What the claim of an attempt says.
@@ -182,7 +198,7 @@ class RunDirectory:
             Missing: it has not.
             Unreadable: it cannot be read, or is none.
         """
-        return read_done(self.done)
+        return read_done(f"{self.place}/done")
 
 
 class SweepDirectory:

@@ -54,7 +54,7 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def _descriptor(path: Path) -> tuple[int, int]:
+def _descriptor(path: Path | str) -> tuple[int, int]:
     """An open descriptor of a regular file, and its size in bytes."""
     try:  # O_NONBLOCK: a pipe that nobody writes to would wait for ever
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -70,7 +70,7 @@ def _descriptor(path: Path) -> tuple[int, int]:
     return descriptor, found.st_size
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path | str) -> BinaryIO:
     """Open a file for reading, if it is a regular one and no link.
 
     Raises:
@@ -80,7 +80,7 @@ def open_regular(path: Path) -> BinaryIO:
     return open(_descriptor(path)[0], "rb")
 
 
-def read_bytes(path: Path, most: int = LARGEST, offset: int = 0, cut: int | None = None) -> bytes:
+def read_bytes(path: Path | str, most: int = LARGEST, offset: int = 0, cut: int | None = None) -> bytes:
     """The content of a regular file from `offset` on, no more than `cut` bytes of it.
 
     Raises:
@@ -101,14 +101,14 @@ def read_bytes(path: Path, most: int = LARGEST, offset: int = 0, cut: int | None
         os.close(descriptor)
 
 
-def read_tail(path: Path, most: int) -> bytes:
+def read_tail(path: Path | str, most: int) -> bytes:
     """The last `most` bytes of a regular file, which may be of any size."""
     with open_regular(path) as file:
         file.seek(max(0, file.seek(0, io.SEEK_END) - most))
         return file.read(most)
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path | str) -> Any:
     """
     Raises:
         Missing, Unreadable: as `read_bytes`; or it is not JSON.
@@ -132,6 +132,8 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 def _may_be_deep(content: bytes) -> bool:
     """Whether JSON could be nested too deeply: pairs of brackets are taken away, a level at a time."""
+    if content.count(b"[") + content.count(b"{") <= DEEPEST:
+        return False
     left = content.translate(None, _NO_BRACKETS)
     for _ in range(DEEPEST):
         if not left:
@@ -156,7 +158,7 @@ def read_yaml(path: Path) -> Any:
     return parse_yaml(read_bytes(path), path)
 
 
-def parse_yaml(content: bytes, path: Path) -> Any:
+def parse_yaml(content: bytes, path: Path | str) -> Any:
     """The value of a YAML file's content; `path` is for messages.
 
     Raises:

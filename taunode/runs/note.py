@@ -31,20 +31,20 @@ class Note:
         return bool(self.note or self.tags)
 
 
-def read_note(directory: Path) -> Note:
+def read_note(directory: Path | str) -> Note:
     """What is noted of the sweep or the run of this directory.
 
     Raises:
         Unreadable: its file is not what it should be.
     """
-    path = directory / NAME
+    path = f"{directory}/{NAME}"
     try:
         return convert(read_json(path), Note, path)
     except Missing:
         return Note()
 
 
-def noted(directory: Path) -> Note:
+def noted(directory: Path | str) -> Note:
     """As `read_note`, for those who look: what cannot be read says so."""
     try:
         return read_note(directory)

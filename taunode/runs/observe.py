@@ -40,13 +40,23 @@ def look(
     return record, seen, derive(seen, retried)
 
 
-def observe(run: RunDirectory, record: Record, now: float | None = None, queue: Queue | None = None) -> Observation:
-    """Look at a run's claims; other files than run.json are opened only where that is not up to date."""
+def observe(
+    run: RunDirectory,
+    record: Record,
+    now: float | None = None,
+    queue: Queue | None = None,
+    names: Collection[str] | None = None,
+) -> Observation:
+    """Look at a run's claims; other files than run.json are opened only where that is not up to date.
+
+    Args:
+        names: what lies in the directory, where that has just been listed.
+    """
     try:
-        names = set(os.listdir(run.path))
+        names = os.listdir(run.place) if names is None else names
     except OSError as error:
-        raise Unreadable(run.path, error.strerror or "cannot be read") from None
-    attempts = max((int(match[1]) for name in names if (match := _claim.fullmatch(name))), default=0)
+        raise Unreadable(run.place, error.strerror or "cannot be read") from None
+    attempts = max((int(name[6:]) for name in names if name[0] == "c" and _claim.fullmatch(name)), default=0)
     known = {attempt["attempt"]: attempt for attempt in record.attempts}
     done: Mapping[str, Any] | None = None
     if "done" in names:

@@ -137,7 +137,7 @@ class Record:
 NUMBERS = re.compile(r"(final|best|diverged)_.*|epochs|steps|seconds|tau_value|blocks|.*parameters|epochs_planned")
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path | str) -> Record:
     """
     Raises:
         Missing, Unreadable, NewerFormat: it is no record of a run that this taunode can read.
@@ -150,7 +150,7 @@ def read_record(path: Path) -> Record:
     return record
 
 
-def read_attempt(path: Path, number: int) -> Attempt:
+def read_attempt(path: Path | str, number: int) -> Attempt:
     """What the claim of attempt `number` says."""
     attempt = convert(read_json(path), Attempt, path)
     if attempt["attempt"] != number:
@@ -159,13 +159,13 @@ def read_attempt(path: Path, number: int) -> Attempt:
     return attempt
 
 
-def read_done(path: Path) -> Done:
+def read_done(path: Path | str) -> Done:
     done = convert(read_json(path), Done, path)
     _check_numbers(done["summary"], path, "summary")
     return done
 
 
-def of_this_format(value: Any, path: Path) -> dict[str, Any]:
+def of_this_format(value: Any, path: Path | str) -> dict[str, Any]:
     """A record whose `format` this taunode can read."""
     if not isinstance(value, dict) or type(value.get("format")) is not int:
         raise Unreadable(path, "is not a record of taunode")
@@ -175,7 +175,7 @@ def of_this_format(value: Any, path: Path) -> dict[str, Any]:
     return value
 
 
-def convert(value: Any, type_: type[T], path: Path) -> T:
+def convert(value: Any, type_: type[T], path: Path | str) -> T:
     """A plain value as one of the types above.
 
     Raises:
@@ -187,16 +187,16 @@ def convert(value: Any, type_: type[T], path: Path) -> T:
         raise Unreadable(path, str(error)) from None
 
 
-def _check_attempt(attempt: Attempt, path: Path) -> None:
-    convert(attempt.get("runtime", {}), Bits, path)  # of the others nothing is used
+def _check_attempt(attempt: Attempt, path: Path | str) -> None:
+    if "runtime" in attempt:
+        convert(attempt["runtime"], Bits, path)  # of the others nothing is used
     _check_numbers(attempt.get("summary", {}), path, "summary")
 
 
-def _check_numbers(values: Plain, path: Path, name: str) -> None:
+def _check_numbers(values: Plain, path: Path | str, name: str) -> None:
     for key, value in values.items():
-        if NUMBERS.fullmatch(key) and not (
-            value is None or type(value) is float or (type(value) is int and value.bit_length() <= LONGEST)
-        ):
+        is_number = value is None or type(value) is float or (type(value) is int and value.bit_length() <= LONGEST)
+        if not is_number and NUMBERS.fullmatch(key):
             raise Unreadable(path, f"{name}.{key} is not a number")
 
 

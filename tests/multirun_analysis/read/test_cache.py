@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import msgspec
 import pandas as pd
 import pytest
 from synthetic import Outcome, configuration, noise, write_epochs, write_run, write_runs
@@ -10,6 +11,7 @@ from synthetic import Outcome, configuration, noise, write_epochs, write_run, wr
 from multirun_analysis import load
 from multirun_analysis.read import cache
 from multirun_analysis.read import sweep as reading
+from multirun_analysis.read.taunode_run import OurRun
 from taunode.runs.directory import RunDirectory
 from taunode.runs.files import write_text
 from taunode.runs.signature import signature
@@ -29,9 +31,9 @@ def count(monkeypatch):
     read = {"rows": 0, "epochs": 0}
     one, many = reading._read, reading.read_epochs
 
-    def read_row(run):
+    def read_row(run, names):
         read["rows"] += 1
-        return one(run)
+        return one(run, names)
 
     def read_epochs(runs):
         read["epochs"] += len(runs)
@@ -139,14 +141,40 @@ def test_broken_runs_are_listed_every_time(tmp_path, place):
     assert_same(both(tmp_path / "s"), first)
 
 
-@pytest.mark.parametrize("name", ["rows.parquet", "epochs.parquet"])
-@pytest.mark.parametrize("content", [b"", b"PAR1 garbage PAR1", None])
+@pytest.mark.parametrize("name", ["rows.msgpack", "epochs.arrow"])
+@pytest.mark.parametrize("content", [b"", b"ARROW1 garbage ARROW1", None])
 def test_a_damaged_cache_is_none(tmp_path, place, name, content):
     ten(tmp_path / "s")
     first = both(tmp_path / "s")
     (path,) = place.glob(f"*/{name}")
     write_text(path, "") if content == b"" else path.write_bytes(content or path.read_bytes()[:-100])
     assert_same(both(tmp_path / "s"), first)
+
+
+@pytest.mark.parametrize("number", [0, 7])
+@pytest.mark.parametrize("packed", [b"", b"\xc1", msgspec.msgpack.encode([{}, 1])])
+def test_rows_that_lie_are_none(tmp_path, place, number, packed):
+    ten(tmp_path / "s")
+    first = both(tmp_path / "s")
+    (path,) = place.glob("*/rows.msgpack")
+    held = msgspec.msgpack.decode(path.read_bytes())
+    held["runs"] = {key: (stamp, number, packed) for key, (stamp, _, _) in held["runs"].items()}
+    path.write_bytes(msgspec.msgpack.encode(held))
+    assert_same(both(tmp_path / "s"), first)
+
+
+def test_epochs_of_other_columns_join_what_is_known(tmp_path, place, count):
+    runs = ten(tmp_path / "s")
+    both(tmp_path / "s")
+    for run in runs[::3]:
+        header, *lines = run.metrics(1).read_text().splitlines()
+        write_text(run.metrics(1), "\n".join([f"{header},tau", *(f"{line},0.5" for line in lines[:2]), ""]))
+    count()
+    joined = both(tmp_path / "s")[1]
+    assert count() == (4, 4)
+    shutil.rmtree(place)
+    whole = both(tmp_path / "s")[1]
+    pd.testing.assert_frame_equal(joined[whole.columns], whole)
 
 
 def test_a_cache_that_cannot_be_written_is_none(tmp_path, monkeypatch, place):
@@ -165,15 +193,19 @@ def test_nothing_is_written_into_the_sweep(tmp_path, place):
 
 def test_a_stamp_follows_every_file_that_is_read_and_no_heartbeat(tmp_path):
     run = ten(tmp_path / "s")[0]
-    first = cache.stamp(str(run.path))
+
+    def stamp():
+        return cache.look(OurRun("key", "name", str(run.path)))[1]
+
+    first = stamp()
     os.utime(run.claim(1), (1, 1))
-    assert cache.stamp(str(run.path)) == first
+    assert stamp() == first
     for path in (run.config, run.record, run.done, run.metrics(1), run.timings(1)):
-        was = cache.stamp(str(run.path))
+        was = stamp()
         write_text(path, path.read_text())
-        assert cache.stamp(str(run.path)) != was
+        assert stamp() != was
     run.claim(2).write_text("{}")
-    assert cache.stamp(str(run.path)) != was
+    assert stamp() != was
 
 
 def test_lists_and_large_numbers_come_back_as_they_are(tmp_path, place):
