@@ -4,7 +4,7 @@ python benchmarks/bench.py --data DIR               # DIR holds MNIST as torchvi
 python benchmarks/bench.py --only steps --rounds 3  # part of it
 python benchmarks/bench.py --data DIR --images 6000 # the sweep with fewer training images
 
-`benchmarks/history.csv` is added to; `benchmarks/results.md` has the lines of this run. `ratio` is plain's time (or
+`history.csv` is added to, `results.md` has the newest line of each work. `ratio` is plain's time (or
 memory) divided by taunode's, the median of n rounds between the lowest and highest; a line without `plain` is taunode's
 own figure. Steps use one thread and processor time, so run it with OMP_NUM_THREADS=1.
 """
@@ -167,12 +167,14 @@ def here() -> Row:
     }
 
 
-def to_markdown(rows: list[Row]) -> str:
-    names = ("work", *VALUES)
-    lines = ["| " + " | ".join(names) + " |", "|---|" + "---:|" * len(VALUES)]
-    lines += ["| " + " | ".join(str(one[name]) for name in names) + " |" for one in rows]
-    about = ", ".join(f"{name} {value}" for name, value in here().items())
-    return f"{about}\n\n" + "\n".join(lines) + "\n"
+def to_markdown(history: Path) -> str:
+    """The newest line of each work."""
+    with history.open(newline="") as file:
+        newest = {one["work"]: one for one in csv.DictReader(file)}
+    names = ("work", *VALUES, *COLUMNS[:-1])
+    lines = ["| " + " | ".join(names) + " |", "|---|" + "---:|" * len(VALUES) + "---|" * (len(COLUMNS) - 1)]
+    lines += ["| " + " | ".join(one[name] for name in names) + " |" for one in newest.values()]
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -186,19 +188,17 @@ def main() -> None:
     if options.data is not None:
         options.data = options.data.resolve()
     options.out.mkdir(parents=True, exist_ok=True)
-    rows: list[Row] = []
+    history = options.out / "history.csv"
     for name in options.only or PARTS:
         for one in PARTS[name](options):
-            rows.append(here() | one)
             print(json.dumps(one, ensure_ascii=False), flush=True)
-            history = options.out / "history.csv"
             is_new = not history.exists()
             with history.open("a", newline="") as file:
                 writer = csv.DictWriter(file, [*COLUMNS, *VALUES], lineterminator="\n")
                 if is_new:
                     writer.writeheader()
-                writer.writerow(rows[-1])
-            (options.out / "results.md").write_text(to_markdown(rows))
+                writer.writerow(here() | one)
+            (options.out / "results.md").write_text(to_markdown(history))
 
 
 if __name__ == "__main__":
