@@ -3,9 +3,10 @@
 # make test-slurm: install, run the tests that start Slurm clusters of three nodes on this machine (Debian's packages)
 # make faults: install, do 1,000 random faults to commands and to a Slurm cluster on this machine, count them (20 minutes)
 # make experiments: install, run all experiments of conf/experiment/small in sweeps/small, check what each shows
+# make bench DATA=DIR: install, measure how fast it is beside a plain script (half an hour; DIR has MNIST as torchvision keeps it)
 #
 # Overrides: PYTHON=python3.12  VENV=DIR  CONSTRAINTS=FILE  PIP="pip options, such as --index-url"  JOBS=N
-#            FAULTS=N  SEED=N
+#            FAULTS=N  SEED=N  DATA=DIR  BENCH="options of benchmarks/bench.py"
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,6 +15,8 @@ PIP ?=
 JOBS ?= 2
 FAULTS ?= 1000
 SEED ?= 0
+DATA ?=
+BENCH ?=
 
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/installed
@@ -53,7 +56,7 @@ lint: install
 	$(BIN)/mypy
 
 bench: install
-	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench.py $(if $(DATA),--data $(DATA)) $(BENCH)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

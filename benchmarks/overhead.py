@@ -8,6 +8,7 @@ Cost: (wall time of the command x workers - the seconds that the runs' training 
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -27,24 +28,31 @@ TINY = (
 )
 
 
+def measure(runs: int, workers: int) -> tuple[float, float, float]:
+    """Seconds of the command, of the training in all runs together, and of the processors."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, "-m", "taunode.train", "-m", *TINY, f"seed=range(0,{runs})"]
+        options = [f"hydra.launcher.workers={workers}", "hydra.sweep.dir=sweep"]
+        began = time.perf_counter()
+        aside = os.environ | {"TMPDIR": directory}  # where no other command's runs hold the processors
+        subprocess.run([*command, *options], cwd=directory, env=aside, check=True, stdout=subprocess.DEVNULL)
+        wall = time.perf_counter() - began
+        records = [json.loads(path.read_bytes()) for path in Path(directory).glob("sweep/runs/*/run.json")]
+    assert len(records) == runs
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = usage.ru_utime + usage.ru_stime - before.ru_utime - before.ru_stime
+    return wall, sum(record["summary"]["seconds"] for record in records), used
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        command = [sys.executable, "-m", "taunode.train", "-m", *TINY, f"seed=range(0,{args.runs})"]
-        options = [f"hydra.launcher.workers={args.workers}", "hydra.sweep.dir=sweep"]
-        began = time.perf_counter()
-        subprocess.run([*command, *options], cwd=directory, check=True, stdout=subprocess.DEVNULL)
-        wall = time.perf_counter() - began
-        records = [json.loads(path.read_bytes()) for path in Path(directory).glob("sweep/runs/*/run.json")]
-    assert len(records) == args.runs
-    steps = sum(record["summary"]["seconds"] for record in records)
-    cost = (wall * args.workers - steps) / args.runs
+    wall, steps, used = measure(args.runs, args.workers)
     print(f"{args.runs} runs, {args.workers} workers: {wall:.1f} s, of which {steps:.1f} s training")
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = (usage.ru_utime + usage.ru_stime) / args.runs
+    cost, used = (wall * args.workers - steps) / args.runs, used / args.runs
     print(f"the manager's cost: {cost:.3f} s a run (processor time, training included: {used:.3f} s a run)")
 
 

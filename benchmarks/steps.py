@@ -1,31 +1,34 @@
 """Training steps against those of `plain.py`, alternately in one process: how many times as fast they are.
 
-python benchmarks/steps.py                        # six networks, fp32 and bf16, ten rounds: some minutes on two cores
+python benchmarks/steps.py                        # four networks, fp32 and bf16, ten rounds: some minutes on two cores
 python benchmarks/steps.py --only rkhs --rounds 3
+python benchmarks/steps.py --check                # 50 steps of both from the same weights: at most 1e-5 apart
 
 The steps are those of the training loop on batches that are there already, with `runtime` as it is by default. A line
-says the median of the rounds' ratios, and the lowest and highest. With --out DIR, `steps.csv` is added to, and
-`steps.md` written, with machine, versions and threads.
+says the median of the rounds' ratios, and the lowest and highest. On one thread of a CPU time is the processor's, which
+other processes disturb less than the clock's. A processor without instructions for bfloat16 is asked for fp32 only.
 """
 
 import argparse
-import csv
-import platform
 import statistics
 import time
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
+from typing import Any
 
 import plain
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from taunode import build
 from taunode.api import compose
+from taunode.models.ode import OdeNet
 from taunode.plan.freeze import Freezer
+from taunode.runs.runtime import Runtime
 from taunode.training.metrics import Means, sample_losses
 from taunode.training.readback import Readback
+from taunode.work.automatic import decided
 
 WORK = {
     "rkhs": ("rkhs", 20, 256, ["arch=rkhs_node", "arch.layers=20", "dataset=mnist", "schedule=mnist_flow"]),
@@ -33,19 +36,24 @@ WORK = {
     "resnet20": ("resnet", 20, 128, ["arch=resnet20", "dataset=cifar10"]),
     "resnet20_nobn": ("resnet_nobn", 20, 128, ["arch=resnet20_nobn", "tau=inverse_sqrt", "dataset=cifar10"]),
 }
+TOLERANCE = 1e-5  # relative, after 50 steps in fp32
+
+
+def frozen(words: list[str], device: torch.device) -> tuple[dict[str, Any], Runtime]:
+    config, runtime = Freezer(Path.cwd()).freeze(compose([*words, f"runtime.device={device.type}"]))
+    return config, decided(runtime, config)
 
 
 def ours(words: list[str], inputs: Tensor, labels: Tensor, bf16: bool) -> Iterator[float]:
     """Losses of the loop's steps on the same batch (`taunode.training.loop`)."""
-    frozen, runtime = Freezer(Path.cwd()).freeze(compose(words))
-    device = inputs.device
-    model = build.network(frozen).to(device).train()
+    config, runtime = frozen(words, inputs.device)
+    model = build.network(config).to(inputs.device).train()
     if runtime.channels_last:
         model = model.to(memory_format=torch.channels_last)
     network = torch.compile(model) if runtime.compile else model
-    optimizer, schedule = build.optimizer(frozen), build.schedule(frozen)
-    updates, means, readback = optimizer.updates(model, None), Means(device), Readback(device)
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=bf16)
+    updates = build.optimizer(config).updates(model, build.parametrization(config))
+    schedule, means, readback = build.schedule(config), Means(inputs.device), Readback(inputs.device)
+    autocast = torch.autocast(inputs.device.type, torch.bfloat16, enabled=bf16)
     while True:
         with autocast:
             logits = network(inputs)
@@ -61,30 +69,37 @@ def ours(words: list[str], inputs: Tensor, labels: Tensor, bf16: bool) -> Iterat
 
 
 def seconds(steps: Iterator[float], count: int, device: torch.device) -> float:
-    began = time.perf_counter()
+    clock = time.process_time if device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
+    began = clock()
     for _ in range(count):
         next(steps)
     if device.type == "cuda":
         torch.cuda.synchronize()
-    return (time.perf_counter() - began) / count
+    return (clock() - began) / count
+
+
+def batch(name: str, size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Noisy images of ten patterns, and which."""
+    channels, pixels = (1, 28) if WORK[name][0] in ("rkhs", "shl") else (3, 32)
+    patterns = torch.randn(10, channels, pixels, pixels, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(10, (size,), generator=generator)
+    return patterns[labels] + torch.randn(size, channels, pixels, pixels, generator=generator), labels
 
 
 def compare(name: str, bf16: bool, rounds: int, count: int, device: torch.device) -> dict[str, object]:
-    kind, layers, batch, words = WORK[name]
-    generator = torch.Generator().manual_seed(0)
-    shape = (batch, 1, 28, 28) if "dataset=mnist" in words else (batch, 3, 32, 32)
-    inputs = torch.randn(shape, generator=generator).to(device)
-    labels = torch.randint(10, (batch,), generator=generator).to(device)
+    kind, layers, size, words = WORK[name]
+    inputs, labels = (tensor.to(device) for tensor in batch(name, size, 1))
     theirs, own = plain.steps(kind, layers, inputs, labels, bf16), ours(words, inputs, labels, bf16)
     for steps in (theirs, own):
         seconds(steps, 2, device)  # what is done once
     pairs = [(seconds(theirs, count, device), seconds(own, count, device)) for _ in range(rounds)]
     ratios = sorted(theirs / own for theirs, own in pairs)
     return {
-        "work": name,
-        "precision": "bf16" if bf16 else "fp32",
-        "plain_ms": round(1000 * statistics.median(pair[0] for pair in pairs), 1),
-        "taunode_ms": round(1000 * statistics.median(pair[1] for pair in pairs), 1),
+        "work": f"step of {name}, batch {size}, {'bf16' if bf16 else 'fp32'}",
+        "plain": round(statistics.median(pair[0] for pair in pairs), 4),
+        "taunode": round(statistics.median(pair[1] for pair in pairs), 4),
+        "unit": "s",
         "ratio": round(statistics.median(ratios), 3),
         "lowest": round(ratios[0], 3),
         "highest": round(ratios[-1], 3),
@@ -92,37 +107,51 @@ def compare(name: str, bf16: bool, rounds: int, count: int, device: torch.device
     }
 
 
-def machine(device: torch.device) -> dict[str, object]:
-    processor = next(
-        (line.split(":")[1].strip() for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name")),
-        platform.processor(),
-    )
-    return {
-        "date": date.today().isoformat(),
-        "machine": torch.cuda.get_device_name(device) if device.type == "cuda" else processor,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
+def copy_weights(source: nn.Module, target: nn.Module) -> None:
+    """Give plain's network the weights of ours."""
+    if isinstance(source, OdeNet):
+        field = source.field
+        omega = [field.omega] if isinstance(field.omega, Tensor) else list(field.omega)
+        pairs = [*zip(field.w, target.field.w.parameters(), strict=True)]
+        pairs += zip(omega, target.field.omega.parameters(), strict=True)
+        target.input.load_state_dict(source.embedding.input.state_dict())
+        target.output.load_state_dict(source.embedding.output.state_dict())
+    else:
+        pairs = [*zip(source.parameters(), target.parameters(), strict=True)]
+    for own, theirs in pairs:
+        theirs.detach().copy_(own.detach())
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
+def difference(name: str, size: int = 32, count: int = 50) -> float:
+    """How far the losses of so many fp32 steps are apart, from the same weights on the same batches: the largest
+    relative difference.
+
+    In plain's memory format: another one rounds otherwise, by 1e-7 in the first step, which batch normalisation makes
+    1e-2 of within 50. At a tenth of the schedule's rate, at which losses stay far from 0.
+    """
+    kind, layers, _, words = WORK[name]
+    config, _ = frozen(words, torch.device("cpu"))
+    model, theirs = build.network(config).train(), plain.network(kind, layers).train()
+    copy_weights(model, theirs)
+    chosen, rate = config["optimizer"], build.schedule(config).rate(0.5, 0.501) / 10
+    updates = build.optimizer(config).updates(model, build.parametrization(config))
+    optimizer = plain.sgd(theirs, rate, chosen["momentum"], chosen["weight_decay"])
+    largest = 0.0
+    for number in range(count):
+        inputs, labels = batch(name, size, number + 1)
+        updates.zero_grad()
+        loss = F.cross_entropy(model(inputs), labels)
+        loss.backward()
+        updates.step(rate)
+        expected = plain.step(theirs, optimizer, inputs, labels, bf16=False)
+        largest = max(largest, abs(loss.item() - expected) / expected)
+    return largest
 
 
-def write(folder: Path, rows: list[dict[str, object]]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    history = folder / "steps.csv"
-    is_new = not history.exists()
-    with history.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        if is_new:
-            writer.writeheader()
-        writer.writerows(rows)
-    header = list(rows[0])
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    lines += ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows]
-    (folder / "steps.md").write_text("\n".join(lines) + "\n")
+def has_bf16(device: torch.device) -> bool:
+    """Whether there are instructions for it, instead of an emulation that takes twenty times as long."""
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    return device.type != "cpu" or "avx512_bf16" in flags or "bf16" in flags.split()
 
 
 def main() -> None:
@@ -131,20 +160,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--steps", type=int, default=3, help="of each in a round")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--check", action="store_true", help="compare losses instead of times")
     options = parser.parse_args()
-    device, rows = torch.device(options.device), []
+    device = torch.device(options.device)
     for name in options.only or WORK:
-        for bf16 in (False, True):
+        if options.check:
+            found = difference(name)
+            print(f"{name:<14} losses of 50 steps: {found:.1e} apart", flush=True)
+            if not found <= TOLERANCE:
+                raise SystemExit(f"{name}: more than {TOLERANCE} apart")
+            continue
+        for bf16 in (False, True) if has_bf16(device) else (False,):
             row = compare(name, bf16, options.rounds, options.steps, device)
-            rows.append(machine(device) | row)
             print(
-                f"{name:<14} {row['precision']}  plain {row['plain_ms']:>8} ms  taunode {row['taunode_ms']:>8} ms  "
+                f"{row['work']:<40} plain {row['plain']:.3f} s  taunode {row['taunode']:.3f} s  "
                 f"{row['ratio']} times as fast ({row['lowest']} to {row['highest']}, n={row['n']})",
                 flush=True,
             )
-    if options.out is not None:
-        write(options.out, rows)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, TypedDict, TypeVar
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -58,7 +58,7 @@ class Bits(TypedDict):
     """The settings of an attempt that change rounding: whoever goes on with the run takes them over."""
 
     threads: NotRequired[Annotated[int, Meta(ge=1, le=2**31)] | None]
-    compile: NotRequired[bool]
+    compile: NotRequired[bool | Literal["reduce-overhead"]]
     channels_last: NotRequired[bool]
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from taunode.build import checked
 from taunode.errors import BadInput
@@ -33,8 +33,8 @@ class Runtime:
 
     device: str
     threads: int | None
-    compile: bool
-    channels_last: bool
+    compile: bool | Literal["auto", "reduce-overhead"]
+    channels_last: bool | Literal["auto"]
     data_root: str
     cache_dir: str
     checkpoint_seconds: float
@@ -88,9 +88,15 @@ class Runtime:
         return self.grace_seconds or (20.0 if job_here() else 120.0)
 
     def keeping_bits(self, attempts: Sequence[Attempt]) -> "Runtime":
-        """These settings, with what changes rounding taken over from the first attempt that executed anything."""
+        """These settings, with what changes rounding taken over from the first attempt that executed anything.
+
+        Where that did not record it, nothing was compiled or in another memory format.
+        """
+        if not attempts:
+            return self
         first = next((attempt["runtime"] for attempt in attempts if "runtime" in attempt), {})
-        return replace(self, **{name: first[name] for name in BITS if name in first})
+        recorded = {name: first[name] for name in BITS if name in first}
+        return replace(self, **({"compile": False, "channels_last": False} | recorded))
 
 
 @functools.lru_cache(maxsize=1024)  # the runs of a sweep have the same

@@ -45,7 +45,7 @@ class Conditions:
     device: torch.device
     stop: Callable[[], bool]
     checkpoint_seconds: float
-    compile: bool
+    compile: bool | Literal["reduce-overhead"]
     channels_last: bool
     team: Team = field(default_factory=Team)
     probes: int | None = None
@@ -91,7 +91,10 @@ def fit(
     state = Training(model, updates, loader, Means(device, top5), probes=Probes(conditions.probes))
     if checkpoint is not None:
         state.restore(checkpoint)
-    network: nn.Module = torch.compile(model) if conditions.compile else model  # type: ignore[assignment]  # a module
+    network: nn.Module = model
+    if conditions.compile:
+        mode = conditions.compile if isinstance(conditions.compile, str) else None
+        network = torch.compile(model, mode=mode)  # type: ignore[assignment]  # a module
     replica = team.replica(network, device)
     dtype = next(model.parameters()).dtype
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

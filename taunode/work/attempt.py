@@ -32,6 +32,7 @@ from taunode.training.metrics import to_csv
 from taunode.training.progress import Quiet, Report, reports
 from taunode.training.schedule import Initialisation
 from taunode.training.stability import measure_run
+from taunode.work.compiled import share_code
 from taunode.work.embedding import provide
 from taunode.work.hydra_files import write_hydra
 from taunode.work.member import Member, joined
@@ -157,6 +158,9 @@ def train(
     torch.manual_seed(config["seed"])
     tf32 = config["precision"] == "tf32"  # torch allows it to convolutions unless told
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    assert runtime.compile != "auto" and runtime.channels_last != "auto"  # noqa: PT018 -- decided with the claim
+    if runtime.compile:
+        share_code(Path(runtime.cache_dir))
     schedule, optimizer = build.schedule(config), build.optimizer(config)
     if isinstance(schedule, Initialisation):
         files.begin()

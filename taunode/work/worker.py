@@ -26,6 +26,7 @@ from taunode.runs.runtime import Runtime
 from taunode.runs.state import RESULTS, State
 from taunode.work.allowance import Allowance
 from taunode.work.assignment import Assignment, startable
+from taunode.work.automatic import decided
 from taunode.work.child import start_child
 from taunode.work.member import Channel
 from taunode.work.signals import Signals
@@ -133,8 +134,7 @@ def take_run(assignment: Assignment, also: frozenset[State], processes: int = 1)
         BadInput: it cannot be read, or its frozen configuration names what taunode does not build.
         OSError: its directory cannot be written to, or has gone.
     """
-    read_buildable(assignment.run.config)
-    runtime = assignment.runtime.resolved().to_json()
+    runtime = decided(assignment.runtime, read_buildable(assignment.run.config)).resolved().to_json()
     about = {
         "host": host(),
         "versions": versions(),

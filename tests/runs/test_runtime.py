@@ -29,6 +29,8 @@ def test_paths_are_absolute_against_the_launching_directory(tmp_path: Path) -> N
         ("lease_seconds", float("nan")),
         ("device", "gpu"),
         ("compile", 1),
+        ("compile", "fast"),
+        ("channels_last", "no"),
     ],
 )
 def test_a_value_out_of_range_is_named_with_its_key(key: str, value: object, tmp_path: Path) -> None:

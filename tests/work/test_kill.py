@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import finish, plan, results, scaled, wait_until
@@ -26,12 +27,13 @@ SMALL = [
     "schedule.batch_size=64",
     "schedule.milestones=[3]",
 ]
-CASES: dict[str, tuple[int, list[str]]] = {
-    "batch norm, 1 thread": (1, ["arch.norm=batch"]),
-    "batch norm, 2 threads": (2, ["arch.norm=batch"]),
-    "learned tau, 1 thread": (1, ["arch.norm=none", "tau=inverse_sqrt"]),
-    "learned tau, 2 threads, holdout": (2, ["arch.norm=none", "tau=inverse_sqrt", "dataset.holdout=37"]),
-    "bf16, 1 thread": (1, ["arch.norm=batch", "precision=bf16"]),
+CASES: dict[str, tuple[dict[str, Any], list[str]]] = {  # runtime, overrides
+    "batch norm, 1 thread": ({"threads": 1}, ["arch.norm=batch"]),
+    "batch norm, 2 threads": ({"threads": 2}, ["arch.norm=batch"]),
+    "learned tau, 1 thread": ({"threads": 1}, ["arch.norm=none", "tau=inverse_sqrt"]),
+    "learned tau, 2 threads, holdout": ({"threads": 2}, ["arch.norm=none", "tau=inverse_sqrt", "dataset.holdout=37"]),
+    "channels last, 1 thread": ({"threads": 1, "channels_last": True}, ["arch.norm=batch"]),
+    "bf16, 1 thread": ({"threads": 1}, ["arch.norm=batch", "precision=bf16"]),
 }
 ONLY_IN_FULL = ("batch norm, 2 threads", "learned tau, 1 thread")
 
@@ -72,15 +74,15 @@ only_in_full = pytest.mark.skipif(scaled(20) < 20, reason="TAUNODE_SCALE is belo
     [pytest.param(case, marks=only_in_full) if case in ONLY_IN_FULL else case for case in CASES],
 )
 def test_killed_and_continued_is_byte_identical(case: str, tmp_path: Path) -> None:
-    threads, overrides = CASES[case]
+    runtime, overrides = CASES[case]
     kills = scaled(20)
     overrides = [*SMALL, *overrides, f"schedule.epochs={8 + 2 * kills}"]
     (reference,) = plan(tmp_path / "reference", *overrides, tiny=())
-    finish([reference], threads=threads, checkpoint_seconds=0.05)
+    finish([reference], **runtime, checkpoint_seconds=0.05)
     seconds = reference.read_record().summary["seconds"]
 
     run, moments = RunDirectory(tmp_path / "run"), random.Random(case)
-    command = [*overrides, "seed=0", f"runtime.threads={threads}"]
+    command = [*overrides, "seed=0", *(f"runtime.{key}={value}" for key, value in runtime.items())]
     killed, in_vain, hit_mid_epoch = 0, 0, False
     while killed < kills or not hit_mid_epoch:
         before = fingerprint(run) if killed else []
