@@ -3,6 +3,7 @@
 # make test-slurm: install, run the tests that start Slurm clusters of three nodes on this machine (Debian's packages)
 # make faults: install, do 1,000 random faults to commands and to a Slurm cluster on this machine, count them (20 minutes)
 # make experiments: install, run all experiments of conf/experiment/small in sweeps/small, check what each shows
+# make gpu-check: install, check all on this machine's GPU against its CPU in 10 minutes, write gpu-check.md; 2: no GPU
 #
 # Overrides: PYTHON=python3.12  VENV=DIR  CONSTRAINTS=FILE  PIP="pip options, such as --index-url"  JOBS=N
 #            FAULTS=N  SEED=N
@@ -18,7 +19,7 @@ SEED ?= 0
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/installed
 
-.PHONY: install demo test test-slurm faults experiments lint bench clean
+.PHONY: install demo test test-slurm faults experiments lint bench gpu-check clean
 
 install: $(INSTALLED)
 
@@ -53,7 +54,10 @@ lint: install
 	$(BIN)/mypy
 
 bench: install
-	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+	for file in $(filter-out benchmarks/gpu_check.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file || exit 1; done
+
+gpu-check: install
+	$(BIN)/python benchmarks/gpu_check.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
