@@ -4,6 +4,7 @@
 # make faults: install, do 1,000 random faults to commands and to a Slurm cluster on this machine, count them (20 minutes)
 # make experiments: install, run all experiments of conf/experiment/small in sweeps/small, check what each shows
 # make bench DATA=DIR: install, measure how fast it is beside a plain script (half an hour; DIR has MNIST as torchvision keeps it)
+# make gpu-check: install, check all on this machine's GPU against its CPU in 10 minutes, write gpu-check.md; 2: no GPU
 #
 # Overrides: PYTHON=python3.12  VENV=DIR  CONSTRAINTS=FILE  PIP="pip options, such as --index-url"  JOBS=N
 #            FAULTS=N  SEED=N  DATA=DIR  BENCH="options of benchmarks/bench.py"
@@ -21,7 +22,7 @@ BENCH ?=
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/installed
 
-.PHONY: install demo test test-slurm faults experiments lint bench clean
+.PHONY: install demo test test-slurm faults experiments lint bench gpu-check clean
 
 install: $(INSTALLED)
 
@@ -57,6 +58,9 @@ lint: install
 
 bench: install
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench.py $(if $(DATA),--data $(DATA)) $(BENCH)
+
+gpu-check: install
+	$(BIN)/python benchmarks/gpu_check.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

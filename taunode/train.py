@@ -19,7 +19,8 @@ Examples
   taunode -m arch=resnet arch.depth=20,38,56 tau=power tau.exponent=0.25,0.5 schedule.epochs=20
   taunode -m arch=resnet110_nobn tau=constant tau.scale=0.136,1 hydra.launcher.workers=4
   taunode -m experiment=digits_depth_tau seed=0,1,2,3             the same grid, larger: runs only what is new
-  taunode-sweep plan --dry-run experiment=digits_depth_tau        what would be run: τ, L, parameters
+  taunode-sweep plan --dry-run experiment=digits_depth_tau        what would be run: τ, L, parameters, hours
+  taunode-sweep plan --pilot --max-hours 8 experiment=NAME        refuse what takes longer, by a pilot
   taunode --cfg job arch=resnet20 tau=inverse_sqrt                the whole configuration
 """
 

@@ -10,7 +10,7 @@ from multirun_analysis.labels.quantity import words
 from multirun_analysis.labels.values import number, title
 from multirun_analysis.report.facets import Facet
 
-OTHERS = ("final_train_loss", "seconds", "attempts")
+OTHERS = ("final_train_loss", "seconds", "attempts", "gflop_per_second", "percent_of_peak")
 FIRST = ("final_test_error", "best_test_error", "best_epoch")
 MOST = 5  # numbers; the others are on the page of each run
 STATIC = 200  # rows that can be read without the script
@@ -65,7 +65,9 @@ def values(runs: pd.DataFrame) -> list[str]:
 
 def _of_value(column: "pd.Series[float]", name: str, listed: bool) -> Column:
     numbers = column.astype("float64")
-    digits = 1 if name == "seconds" else 0 if name == "attempts" or name.endswith("_epoch") else None
+    digits = (
+        1 if name in ("seconds", "percent_of_peak") else 0 if name == "attempts" or name.endswith("_epoch") else None
+    )
     if digits is None and "error" in words(name):
         digits = 2
     found = tuple(None if pd.isna(value) else float(value) for value in numbers.tolist())

@@ -16,6 +16,7 @@ from taunode.show.watch import Display, Watch
 from taunode.work.assignment import Assignment, startable
 from taunode.work.crew import Crew
 from taunode.work.machine import check_machine, visible_gpus
+from taunode.work.shared_gpu import SharedGpu
 from taunode.work.signals import Signals
 from taunode.work.slots import Slots, processor_slots
 from taunode.work.worker import work
@@ -117,8 +118,10 @@ class _Local:
         todo = [replace(one, runtime=one.runtime.sharing(count)) for one in todo]
 
         def at_place(place: int, signals: Signals) -> int:
-            slots = None
-            if self.workers is None:
+            slots: Slots | SharedGpu | None = None
+            if gpus and count > len(gpus):
+                slots = SharedGpu([one.run for one in todo], place // len(gpus))
+            elif self.workers is None:
                 slots = Slots([f"gpu{gpus[place % len(gpus)]}"]) if gpus else Slots(processor_slots(), threads)
             if gpus:
                 os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]

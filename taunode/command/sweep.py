@@ -22,6 +22,8 @@ from taunode.errors import BadInput, plain, run_command
 if TYPE_CHECKING:
     from rich.console import Group
 
+    from taunode.plan.plan import Plan
+    from taunode.show.estimate import Pilot
     from taunode.show.selection import Selected, Selection
 
 
@@ -53,7 +55,18 @@ def plan(
         list[str],
         typer.Argument(help="What `taunode -m` takes: group=option, key=value, key=a,b,c.", autocompletion=_complete),
     ],
-    dry_run: Annotated[bool, typer.Option(help="Only print the runs; on Slurm the jobs, too.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option(help="Only print the runs, and the hours of each cell; on Slurm the jobs, too.")
+    ] = False,
+    pilot: Annotated[
+        bool, typer.Option("--pilot", help="Do some steps of each kind of run that no earlier run tells the hours of.")
+    ] = False,
+    max_hours: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="H", help="Refuse (exit code 2) what takes more hours of a worker, or nobody knows."
+        ),
+    ] = None,
     config_dir: ConfigDirOption = None,
     adopt: Annotated[bool, typer.Option("--adopt", help="Keep runs made before conf/ changed.")] = False,
     new: Annotated[bool, typer.Option("--new", help="Plan them anew beside the old ones.")] = False,
@@ -64,14 +77,16 @@ def plan(
 ) -> None:
     """Check every run of a sweep, then write the run directories that are missing. Starts nothing.
 
-    Example: taunode-sweep plan --dry-run experiment=digits_depth_tau seed=0,1,2
+    Examples: taunode-sweep plan --dry-run experiment=digits_depth_tau seed=0,1,2;
+    taunode-sweep plan --pilot --max-hours 8 experiment=digits_depth_tau
     """
     from taunode.command.execution import prepare
     from taunode.command.line import Line
     from taunode.command.plugins import register
     from taunode.command.slurm import request_of
     from taunode.plan.command_line import plan_multirun
-    from taunode.show.preview import print_jobs, print_plan
+    from taunode.show.estimate import check_hours, estimates
+    from taunode.show.preview import print_hours, print_jobs, print_plan
 
     register()
     line = Line.of(overrides, config_dir, multirun=True, adopt=adopt, new=new, yes=yes)
@@ -80,8 +95,12 @@ def plan(
         made = plan_multirun(composer, composer.typed, apart=True)
     shown = shlex.quote(os.path.relpath(made.root))
     request = request_of(composer)
+    known = estimates(made, _pilot(made) if pilot else None) if dry_run or pilot or max_hours is not None else []
+    if max_hours is not None:
+        check_hours(known, max_hours)
     if dry_run:
         print_plan(made, f"{shown}: {len(made.new)} of {len(made.runs)} runs are new")
+        print_hours(known)
         if request is not None:
             print_jobs(made, request)
         return
@@ -89,6 +108,12 @@ def plan(
     print(f"{shown}: {len(made.new)} runs planned, {len(made.runs) - len(made.new)} were there")
     again = f"taunode -m {shlex.join(overrides)}" if request is not None else f"taunode-sweep resume {shown}"
     print(f"start:  {again}")
+
+
+def _pilot(made: "Plan") -> "Pilot":
+    from taunode.command.pilot import pilot
+
+    return lambda planned: pilot(planned, made.runtime)
 
 
 def status(

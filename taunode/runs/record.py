@@ -134,7 +134,9 @@ class Record:
 
 
 # What readers compute with or print as numbers.
-NUMBERS = re.compile(r"(final|best|diverged)_.*|epochs|steps|seconds|tau_value|blocks|.*parameters|epochs_planned")
+NUMBERS = re.compile(
+    r"(final|best|diverged)_.*|epochs|steps|seconds|gflop_per_second|percent_of_peak|tau_value|blocks|.*parameters|epochs_planned"
+)
 
 
 def read_record(path: Path | str) -> Record:

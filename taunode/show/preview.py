@@ -4,21 +4,25 @@ import contextlib
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from taunode import build
 from taunode.cluster.resources import Request, Resources
 from taunode.cluster.submit import Arrays, Wanted, divided, job_name
+from taunode.errors import plain
 from taunode.plan.plan import Plan, PlannedRun
 from taunode.runs.directory import SweepDirectory
 from taunode.runs.files import Unreadable
 from taunode.runs.observe import look
 from taunode.runs.signature import flatten, scientific
 from taunode.runs.state import State
+from taunode.show.estimate import Estimate, total
 
 
 def print_plan(made: Plan, title: str) -> None:
@@ -37,6 +41,23 @@ def print_plan(made: Plan, title: str) -> None:
         data_set = build.data_set({"dataset": json.loads(node)})
         if megabytes := data_set.to_download(root):
             print(f"would download {data_set.name}, {megabytes} MB, into {root}")
+
+
+def print_hours(cells: Sequence[Estimate]) -> None:
+    """A line a cell that has new runs: the hours of a worker that they take together, and how that is known."""
+    if not cells:
+        return
+    table = Table(title="\nhours of a worker", title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in ("cell", "runs", "hours", "by"):
+        table.add_column(name, justify="right" if name in ("runs", "hours") else "left")
+    for one in cells:
+        table.add_row(Text(plain(one.cell)), str(one.runs), one.hours, Text(plain(one.source)))
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+    seconds, error = total(cells)
+    if unknown := sum(one.seconds is None for one in cells):
+        print(f"unknown: {unknown} of {len(cells)} cells; --pilot does some steps of each kind")
+    if unknown < len(cells):
+        print(f"together: {seconds / 3600:.2g} ± {error / 3600:.1g} hours")
 
 
 def _rows(plan: Plan) -> list[dict[str, Any]]:

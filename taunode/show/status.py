@@ -33,7 +33,7 @@ COLOURS = {
 AWAY = frozenset({State.RUNNING, State.STALLED, State.QUEUED})  # with another command, or with Slurm
 PART = 2**16  # bytes of a table's beginning and of its end that are read
 # From how many columns of the terminal on a column is shown; the name has what is left.
-COLUMNS = {"state": 0, "epoch": 0, "test error %": 80, "left": 60, "attempts": 100, "note": 120}
+COLUMNS = {"state": 0, "epoch": 0, "test error %": 80, "left": 60, "peak": 100, "attempts": 100, "note": 120}
 SHORT = {"test error %": "error %", "attempts": "tries"}  # below 100 columns
 
 
@@ -52,6 +52,7 @@ class Status:
     attempts: int = 0
     note: str = ""
     seconds_left: float | None = None
+    percent_of_peak: float | None = None  # of what the machine can compute
     free: bool = False  # whoever comes may go on with it
 
     @property
@@ -87,6 +88,7 @@ class Status:
             "epoch": Text(epochs),
             "test error %": Text("" if self.test_error is None else f"{self.test_error:.2f}"),
             "left": Text("" if self.seconds_left is None else duration(self.seconds_left)),
+            "peak": Text("" if self.percent_of_peak is None else f"{self.percent_of_peak:.0f} %"),
             "attempts": Text(str(self.attempts)),
             "note": Text(plain(self.note)),
         }
@@ -117,12 +119,15 @@ def status_of(run: RunDirectory, record: Record, seen: Observation, state: State
     epoch, error = summary.get("epochs", 0), summary.get("final_test_error")
     if seen.done is None and seen.attempts:
         epoch, error = _last_epoch(run, seen.attempts)
+    peak = _number(summary.get("percent_of_peak"))
     note, left, epochs = "", None, record.facts.get("epochs_planned")
     if state in (State.RUNNING, State.STALLED):
         owner = attempt["owner"]
         where = f"pid {owner['pid']}" if owner["slurm"] is None else f"job {owner['slurm']['job']}"
         note = f"on {owner['host']}, {where}"
-        left = _seconds_left(run, seen.attempts, epochs)
+        rows = _last_rows(run.timings(seen.attempts))
+        left = _seconds_left(rows, epochs)
+        peak = _number(rows[-1].get("percent_of_peak")) if rows else None
     elif state is State.DIVERGED:
         note = f"in epoch {summary.get('diverged_epoch')}"
     elif state is not State.DONE:
@@ -132,7 +137,7 @@ def status_of(run: RunDirectory, record: Record, seen: Observation, state: State
         elif state is State.PLANNED and not seen.attempts and (error_file := slurm.died_early(run.path.name)):
             note = f"its task ended before it began; see {error_file}"
     free = may_start(state, seen.attempt)
-    return Status(run.path.name, state, epoch, epochs, error, seen.attempts, note, left, free)
+    return Status(run.path.name, state, epoch, epochs, error, seen.attempts, note, left, peak, free)
 
 
 def _last_rows(path: Path) -> list[dict[str, Any]]:
@@ -145,9 +150,17 @@ def _last_rows(path: Path) -> list[dict[str, Any]]:
         return []
 
 
-def _seconds_left(run: RunDirectory, attempt: int, epochs: int | None) -> float | None:
+def _number(value: Any) -> float | None:
+    """A finite number that somebody wrote, else nothing."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _seconds_left(rows: Sequence[Mapping[str, Any]], epochs: int | None) -> float | None:
     """What the remaining epochs take if they take as long as the ones before did."""
-    rows = _last_rows(run.timings(attempt))
     if not rows or not epochs:
         return None
     try:

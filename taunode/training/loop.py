@@ -21,10 +21,11 @@ from taunode.training.probes import Batch, Probes
 from taunode.training.progress import Report
 from taunode.training.readback import Readback
 from taunode.training.schedule import Schedule
-from taunode.training.stopwatch import Stopwatch
+from taunode.training.stopwatch import Cost, Stopwatch
 from taunode.training.team import Team
 
 Precision = Literal["fp32", "tf32", "bf16", "fp64"]
+COSTS = ("gflop_per_second", "percent_of_peak")  # of the timings, also in the summary
 
 
 class Stopped(Exception):  # noqa: N818 -- asked for, not an error
@@ -40,6 +41,7 @@ class Conditions:
         checkpoint_seconds: the most work, in seconds, that may be lost.
         team: the processes that train this network together.
         probes: after how many steps the network's parts are looked at (`taunode.training.probes`); None: never.
+        cost: what more the timings of an epoch say.
     """
 
     device: torch.device
@@ -49,6 +51,7 @@ class Conditions:
     channels_last: bool
     team: Team = field(default_factory=Team)
     probes: int | None = None
+    cost: Cost | None = None
 
 
 def fit(
@@ -99,7 +102,7 @@ def fit(
     dtype = next(model.parameters()).dtype
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
     chosen_by = "validation_error" if "validation" in tests else "test_error"
-    watch = Stopwatch(state)
+    watch = Stopwatch(state, conditions.cost)
     readback = Readback(device)
     files.tables(state.metrics, state.timings)
 
@@ -187,6 +190,9 @@ def finish(state: Training, files: Files, diverged: bool = False) -> dict[str, A
     summary: dict[str, Any] = {"epochs": state.epoch, "steps": steps, "seconds": round(state.seconds, 3)}
     last = state.metrics[-1] if state.metrics else {}
     summary |= {f"final_{name}": value for name, value in last.items() if name not in ("epoch", "lr")}
+    if state.timings:  # of the last epoch: the first may have waited for something
+        last_timing = state.timings[-1].items()
+        summary |= {name: value for name, value in last_timing if name in COSTS and value is not None}
     if state.best is not None:
         best = {name: value for name, value in state.best.items() if name.endswith("_error")}
         summary |= {f"best_{name}": value for name, value in best.items()} | {"best_epoch": state.best["epoch"]}

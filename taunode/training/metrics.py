@@ -87,7 +87,8 @@ def to_csv(rows: list[dict[str, Any]]) -> str:
     """A table with one header line; floats as the shortest text that reads back as the same number."""
     text = io.StringIO()
     if rows:
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        names = list(dict.fromkeys(name for row in rows for name in row))  # an older release wrote fewer
+        writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     return text.getvalue()

@@ -3,18 +3,21 @@
 import resource
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from taunode.training.checkpoint import Training
 
+Cost = Callable[[float, float], dict[str, float | None]]  # (images a second, seconds so far) → more of a row
+
 
 class Stopwatch:
     """Adds the time of this process to a training's clock, and knows how much work is not saved yet."""
 
-    def __init__(self, training: Training) -> None:
-        self._training = training
+    def __init__(self, training: Training, cost: Cost | None = None) -> None:
+        self._training, self._cost = training, cost
         self._lap = self._saved = self._epoch = time.monotonic()
         self.images = 0  # of the present epoch, in this process
 
@@ -31,12 +34,15 @@ class Stopwatch:
     def row(self, rate: float) -> dict[str, Any]:
         """The row of timings.csv for an epoch that is over; the next one begins."""
         self.lap()
-        row = {
+        row: dict[str, Any] = {
             "epoch": self._training.epoch,
             "seconds": round(self._training.epoch_seconds, 4),
             "images_per_second": round(rate, 1),
             "peak_memory_mb": round(peak_memory() / 10**6, 1),
         }
+        if self._cost is not None:
+            row |= self._cost(rate, self._training.seconds)
+            self._lap = time.monotonic()  # what that took is not the training's
         self._training.epoch_seconds, self.images, self._epoch = 0.0, 0, self._lap
         return row
 

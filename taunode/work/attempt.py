@@ -33,6 +33,7 @@ from taunode.training.progress import Quiet, Report, reports
 from taunode.training.schedule import Initialisation
 from taunode.training.stability import measure_run
 from taunode.work.compiled import share_code
+from taunode.work.cost import Cost
 from taunode.work.embedding import provide
 from taunode.work.hydra_files import write_hydra
 from taunode.work.member import Member, joined
@@ -208,6 +209,7 @@ def train(
             runtime.channels_last,
             team,
             runtime.probes,
+            Cost(config, device, team.share.world, Path(runtime.cache_dir)) if team.leads else None,
         )
         try:
             summary = fit(

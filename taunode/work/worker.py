@@ -29,6 +29,7 @@ from taunode.work.assignment import Assignment, startable
 from taunode.work.automatic import decided
 from taunode.work.child import start_child
 from taunode.work.member import Channel
+from taunode.work.shared_gpu import SharedGpu
 from taunode.work.signals import Signals
 from taunode.work.slots import PAUSE, Slots
 
@@ -43,7 +44,7 @@ def work(
     signals: Signals | None = None,
     channel: Channel | None = None,
     allowance: Allowance | None = None,
-    slots: Slots | None = None,
+    slots: Slots | SharedGpu | None = None,
 ) -> Signals:
     """Execute every run that may be started, until none is left or a signal says stop.
 
@@ -72,7 +73,7 @@ def _take_all(
     signals: Signals,
     channel: Channel | None,
     allowance: Allowance,
-    slots: Slots | None,
+    slots: Slots | SharedGpu | None,
 ) -> None:
     """Walk over the assignments until none of them can be started."""
     complaints = Complaints()
@@ -100,7 +101,7 @@ def _take_all(
                     slots.give_back()
 
 
-def _has_room(slots: Slots, assignment: Assignment, also: frozenset[State], signals: Signals) -> bool:
+def _has_room(slots: Slots | SharedGpu, assignment: Assignment, also: frozenset[State], signals: Signals) -> bool:
     """Wait until there is room for a run; false where somebody else takes it meanwhile, or a signal says stop."""
     if not startable([assignment], also):
         return False

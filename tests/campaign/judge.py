@@ -10,7 +10,7 @@ from taunode.runs.directory import RunDirectory, SweepDirectory
 from taunode.runs.observe import look
 from taunode.runs.state import State
 
-TIMES = ("seconds", "images_per_second", "peak_memory", "device")
+TIMES = ("seconds", "images_per_second", "peak_memory", "device", "gflop_per_second", "percent_of_peak")
 
 
 def has_result(run: RunDirectory) -> bool:
