@@ -5,14 +5,14 @@ apart, by torch's own formulas (`torch.utils.flop_counter`), on the meta device.
 a second time is not counted: it is memory's price, not the network's. The peak is measured by products of matrices.
 
 Both are found out when a training has taken `WORTH` seconds, and kept in the cache directory: a short run waits for
-neither, and a sweep's second one knows them.
+neither. The peak is measured by each run, and the highest counts: what was measured beside other jobs is too low.
 """
 
 import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,12 @@ class Cost:
         data = {key: self.config["dataset"][key] for key in ("channels", "image_size", "classes")}
         parts = {key: self.config.get(key) for key in ("arch", *sorted(build.PARTS))}
         asked = {**parts, "dataset": data, "torch": torch.__version__}
-        return _kept(self.cache, "flops", asked, lambda: flops_of_image({**parts, "dataset": data}))
+        path = _file(self.cache, "flops", asked)
+        known, found = _known(path)
+        if not known:
+            found = flops_of_image({**parts, "dataset": data})
+            _keep(path, asked, found)
+        return found
 
     def _peak(self) -> float:
         precision = self.config["precision"]
@@ -67,22 +72,31 @@ class Cost:
         name = torch.cuda.get_device_name(self.device) if cuda else _processor()
         threads = None if cuda else torch.get_num_threads()
         asked = {"device": name, "threads": threads, "precision": precision, "torch": torch.__version__}
-        return _kept(self.cache, "peak", asked, lambda: peak(self.device, precision)) or 0.0
+        path = _file(self.cache, "peak", asked)
+        highest, measured = _known(path)[1] or 0.0, peak(self.device, precision)
+        if measured > highest:
+            _keep(path, asked, measured)
+        return max(highest, measured)
 
 
-def _kept(cache: Path, kind: str, asked: Mapping[str, Any], find: Callable[[], float | None]) -> float | None:
-    """A number that was found out before, or is now."""
+def _file(cache: Path, kind: str, asked: Mapping[str, Any]) -> Path:
     key = json.dumps(asked, sort_keys=True)
-    path = cache / "cost" / f"{kind}-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.json"
+    return cache / "cost" / f"{kind}-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.json"
+
+
+def _known(path: Path) -> tuple[bool, float | None]:
+    """Whether a number was found out before, and which: null where there is none."""
     with contextlib.suppress(Unreadable, KeyError, TypeError):
-        known = read_json(path)["value"]
-        if known is None or isinstance(known, int | float):
-            return known
-    value = find()
+        value = read_json(path)["value"]
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+            return True, value
+    return False, None
+
+
+def _keep(path: Path, asked: Mapping[str, Any], value: float | None) -> None:
     with contextlib.suppress(OSError):  # a cache that cannot be written: found out again another time
         path.parent.mkdir(parents=True, exist_ok=True)
         write_aside(path, lambda file: file.write(to_json({**asked, "value": value})))
-    return value
 
 
 def flops_of_image(config: Mapping[str, Any]) -> float | None:

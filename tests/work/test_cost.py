@@ -61,19 +61,19 @@ def test_the_peak_is_a_number_of_operations(precision: str) -> None:
     assert peak(torch.device("cpu"), precision) > 1e6
 
 
-def test_both_are_found_out_once_and_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    monkeypatch.setattr(cost, "flops_of_image", lambda config: asked.append("flops") or 2e6)
-    monkeypatch.setattr(cost, "peak", lambda device, precision: asked.append("peak") or 1e9)
-    for _ in range(2):
+def test_both_are_found_out_late_and_the_highest_peak_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted, measured = [], [0.5e9, 1e9, 0.8e9, 1e9]
+    monkeypatch.setattr(cost, "flops_of_image", lambda config: counted.append(1) or 2e6)
+    monkeypatch.setattr(cost, "peak", lambda device, precision: measured.pop(0))
+    for percent in (20.0, 10.0, 10.0):
         one = Cost(frozen(*NETS["cifar"]), torch.device("cpu"), 2, tmp_path)
         assert one(100.0, cost.WORTH / 2) == {"gflop_per_second": None, "percent_of_peak": None}
-        assert one(100.0, cost.WORTH) == {"gflop_per_second": 0.2, "percent_of_peak": 10.0}
-    assert asked == ["flops", "peak"]
+        assert one(100.0, cost.WORTH) == one(100.0, 60.0) == {"gflop_per_second": 0.2, "percent_of_peak": percent}
+    assert counted == [1]
     for path in (tmp_path / "cost").iterdir():
         path.write_text("{")
     assert Cost(frozen(*NETS["cifar"]), torch.device("cpu"), 1, tmp_path)(100.0, 60.0)["gflop_per_second"] == 0.2
-    assert asked == ["flops", "peak"] * 2
+    assert counted == [1, 1]
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> None:
