@@ -84,5 +84,5 @@ def test_plan_completes_overrides_as_taunode_does(tmp_path):
 def test_choices_are_read_from_the_source():
     assert choices("taunode.models.ode.RkhsNode", "interpolation") == ["exact", "original"]
     assert choices("taunode.models.tau.PowerLaw", "blocks") == ["total", "largest_stage"]
-    assert choices("taunode.runs.runtime.Runtime", "compile")[-2:] == ["true", "false"]
+    assert choices("taunode.runs.runtime.Runtime", "compile") == ["true", "false", "auto", "reduce-overhead"]
     assert choices("taunode.nowhere.Class", "name") == choices("not_a_module.Class", "x") == []
