@@ -120,6 +120,7 @@ def command(setting: Setting, *words: str, processes: int = 0) -> subprocess.Pop
         *(FEW if setting.tiny else ()),
         f"schedule.epochs={setting.epochs}",
         "schedule.milestones=[]",
+        "schedule.lr=0.01",
         f"runtime.device={setting.device.type}",
     ]
     log = (setting.folder / "log.txt").open("ab")

@@ -27,6 +27,7 @@ def pilot(planned: PlannedRun, runtime: Runtime) -> tuple[str, list[float]]:
     """
     from taunode.training.loop import Stopped
     from taunode.work.attempt import NoFiles, choose_device, device_name, train
+    from taunode.work.automatic import decided
 
     data_set = build.data_set(planned.config)
     if data_set.to_download(Path(runtime.data_root)):
@@ -41,7 +42,7 @@ def pilot(planned: PlannedRun, runtime: Runtime) -> tuple[str, list[float]]:
         times.append(time.perf_counter())
         return len(times) >= STEPS
 
-    worker = replace(runtime.resolved(), threads=runtime.threads or 1)
+    worker = replace(decided(runtime, planned.config).resolved(), threads=runtime.threads or 1)
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as log:
         run = RunDirectory(Path(folder))
         write_text(run.config, to_yaml(planned.config))

@@ -121,7 +121,7 @@ def flops_of_image(config: Mapping[str, Any]) -> float | None:
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             found = func(*args, **(kwargs or {}))
-            if (count := flop_registry.get(func._overloadpacket)) is not None:
+            if (count := flop_registry.get(func.overloadpacket)) is not None:
                 self.total += count(*args, **(kwargs or {}), out_val=found)
             return found
 
