@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.context import ForkServerProcess
@@ -82,7 +83,7 @@ def runtime(**changes: Any) -> Runtime:
             "compile": False,
             "channels_last": False,
             "data_root": "data",
-            "cache_dir": "cache",
+            "cache_dir": os.path.join(tempfile.gettempdir(), "taunode-tests"),
             "checkpoint_seconds": 0.01,
             "lease_seconds": 60.0,
             "keep_checkpoint": False,

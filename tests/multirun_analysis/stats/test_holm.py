@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 
 from multirun_analysis.stats.holm import holm
 
+multitest = pytest.importorskip("statsmodels.stats.multitest")
+
 
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_adjusted_values_are_statsmodels(values):
-    multitest = pytest.importorskip("statsmodels.stats.multitest")
     assert holm(values) == pytest.approx(multitest.multipletests(values, method="holm")[1].tolist(), abs=1e-12)
 
 
