@@ -1,9 +1,9 @@
-"""Whether this machine's GPU gives what its CPU gives, and how fast: `gpu-check.md`, in at most 10 minutes.
+"""Whether this machine's GPU gives what its CPU gives, written into `gpu-check.md` in at most 10 minutes.
 
 python benchmarks/gpu_check.py                        # exit code 0: all hold, 1: one does not, 2: there is no GPU
 python benchmarks/gpu_check.py --device cpu --tiny    # the checks themselves, tried where there is none
 
-A check says what it saw, or raises. Speed is measured last, and what there is no time for is said to be missing.
+A check says what it saw, or raises. Speed is measured last (`gpu_speed.py`); what there is no time for is missing.
 """
 
 import argparse
@@ -16,79 +16,25 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from gpu_setting import NETWORKS, Setting, frozen, images_of
+from gpu_speed import speeds
 
 from taunode import build
-from taunode.api import compose
-from taunode.plan.freeze import Freezer
 from taunode.runs.directory import RunDirectory, SweepDirectory
 from taunode.training.metrics import sample_losses
-from taunode.training.parametrization import Parametrization
 from taunode.work.attempt import device_name, is_out_of_memory
-from taunode.work.cost import flops_of_image, peak
 
-MNIST, IMAGENET = ("dataset.channels=1", "dataset.image_size=28"), ("dataset.image_size=224", "dataset.classes=1000")
-SYNTHETIC = ("dataset=synthetic",)
-NETWORKS = {  # of every kind one, as small as it gets
-    "resnet20": ("arch=resnet20",),
-    "resnet20_nobn": ("arch=resnet20_nobn", "tau=inverse_sqrt"),
-    "resnet50": ("arch=resnet50", "dataset.image_size=64"),
-    "momentum_resnet": ("arch=momentum_resnet", "arch.depth=20"),
-    "rkhs_node": ("arch=rkhs_node", "arch.layers=5"),
-    "shl_node": ("arch=shl_node", "arch.layers=5"),
-    "rkhs_resnet18": ("arch=rkhs_resnet18", "dataset.image_size=32"),
-    "shl_resnet18": ("arch=shl_resnet18", "dataset.image_size=32"),
-}
-SPEEDS = {  # name → words, batch
-    "resnet20": (("arch=resnet20", "dataset.image_size=32"), 128),
-    "resnet110": (("arch=resnet110", "dataset.image_size=32"), 128),
-    "RKHS, 20 layers": (("arch=rkhs_node", "arch.layers=20", *MNIST), 256),
-    "resnet50": (("arch=resnet50", *IMAGENET), 64),
-    "resnet1202": (("arch=resnet1202", "dataset.image_size=32"), 128),
-}
-MODES = {"eager": None, "compile": "default", "reduce-overhead": "reduce-overhead"}
 TOLERANCE = 2e-3  # of the largest gradient or logit in fp32: other kernels add in another order, and ReLU has corners
 RUN = ("arch=resnet", "arch.depth=8", "dataset=digits", "tau=inverse_sqrt", "arch.norm=none")
 FEW = ("dataset=synthetic", "dataset.train_images=64", "dataset.test_images=16", "schedule.batch_size=16")
 
 
-class NotTried(Exception):  # noqa: N818 -- a verdict, not an error
-    """A check has nothing to check here."""
-
-
-@dataclass
-class Setting:
-    """Where and how much is checked.
-
-    Attributes:
-        tiny: as little as shows that the checks themselves work.
-        until: by time.monotonic(), when no new measurement begins.
-    """
-
-    device: torch.device
-    folder: Path
-    tiny: bool = False
-    until: float = field(default_factory=lambda: time.monotonic() + 540)
-
-    @property
-    def epochs(self) -> int:
-        return 30 if self.tiny else 20
-
-
-def frozen(*words: str) -> dict[str, Any]:
-    return Freezer(Path.cwd()).freeze(compose([*SYNTHETIC, "runtime.device=cpu", *words]))[0]
-
-
-def images_of(config: dict[str, Any], count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    data = config["dataset"]
-    generator = torch.Generator().manual_seed(0)
-    shape = (count, data["channels"], data["image_size"], data["image_size"])
-    return torch.randn(shape, generator=generator), torch.randint(data["classes"], (count,), generator=generator)
+class NothingToCheckError(Exception):
+    """A check does not apply to this machine."""
 
 
 def equal_to_cpu(setting: Setting) -> str:
@@ -180,7 +126,7 @@ def bf16(setting: Setting) -> str:
 def two_processes(setting: Setting) -> str:
     """A run trained by two processes, each with a GPU of its own."""
     if setting.device.type == "cuda" and torch.cuda.device_count() < 2:
-        raise NotTried("there is one GPU")
+        raise NothingToCheckError("there is one GPU")
     path = setting.folder / "two"
     ends(command(setting, f"hydra.run.dir={path}", processes=2), setting)
     return f"test error {summary(RunDirectory(path))['final_test_error']:.1f} %"
@@ -212,7 +158,7 @@ def out_of_memory(setting: Setting) -> str:
 def no_synchronisation(setting: Setting) -> str:
     """Forward and backward pass of every network wait for nothing."""
     if setting.device.type != "cuda":
-        raise NotTried("nothing waits for a CPU")
+        raise NothingToCheckError("nothing waits for a CPU")
     for words in NETWORKS.values():
         config = frozen(*words)
         inputs, labels = (each.to(setting.device) for each in images_of(config, 4))
@@ -237,64 +183,6 @@ CHECKS: dict[str, Callable[[Setting], str]] = {
 }
 
 
-def speed(setting: Setting, words: tuple[str, ...], batch: int, mode: str | None, precision: str) -> float:
-    """Training images a second: forward, backward, step on images that are there."""
-    config = frozen(*words)
-    inputs, labels = (each.to(setting.device) for each in images_of(config, batch))
-    model = build.network(config).to(setting.device).train()
-    network: nn.Module = model if mode is None else torch.compile(model, mode=mode)  # type: ignore[assignment]  # a module
-    optimizer = build.optimizer(config)
-    assert optimizer is not None
-    rule: Parametrization | None = build.parametrization(config)
-    updates = optimizer.updates(model, rule)
-
-    def steps(count: int) -> float:
-        began = time.perf_counter()
-        for _ in range(count):
-            with torch.autocast(setting.device.type, torch.bfloat16, enabled=precision == "bf16"):
-                logits = network(inputs)
-            updates.zero_grad()
-            sample_losses(logits, labels).mean().backward()
-            updates.step(1e-4)
-        if setting.device.type == "cuda":
-            torch.cuda.synchronize()
-        return (time.perf_counter() - began) / count
-
-    one = min(steps(1), steps(1), steps(1))
-    return batch / steps(1 if setting.tiny else max(3, min(50, round(2 / one))))
-
-
-def speeds(setting: Setting) -> list[str]:
-    """The table of speeds, in Markdown."""
-    lines = [
-        "| network | batch | precision | mode | images/s | GFLOP/s | % of peak |",
-        "|---|---:|---|---|---:|---:|---:|",
-    ]
-    peaks = {precision: peak(setting.device, precision) for precision in ("fp32", "bf16")}
-    chosen = {"rkhs": (NETWORKS["rkhs_node"], 2)} if setting.tiny else SPEEDS
-    for name, (words, batch) in chosen.items():
-        flops = flops_of_image(frozen(*words)) or 0.0
-        for precision in ("fp32", "bf16"):
-            for mode, how in list(MODES.items())[: 1 if setting.tiny else None]:
-                begins = f"| {name} | {batch} | {precision} | {mode} |"
-                if time.monotonic() > setting.until - 60 or (name == "resnet1202" and how is not None):
-                    why = "compiling takes longer than all of this" if how is not None else "no time was left"
-                    lines.append(f"{begins} {why} | | |")
-                    continue
-                try:
-                    rate = speed(setting, words, batch, how, precision)
-                except Exception as error:  # one that does not fit, or is not compiled, leaves the others
-                    lines.append(f"{begins} {type(error).__name__} | | |")
-                else:
-                    done = rate * flops
-                    lines.append(f"{begins} {rate:.0f} | {done / 1e9:.1f} | {100 * done / peaks[precision]:.1f} |")
-                torch.compiler.reset()
-                if setting.device.type == "cuda":
-                    torch.cuda.empty_cache()
-    said = ", ".join(f"{precision} {value / 1e12:.3g} TFLOP/s" for precision, value in peaks.items())
-    return [*lines, "", f"Peak, by products of matrices: {said}."]
-
-
 def check(setting: Setting, out: Path) -> int:
     """Do all, and write what was seen; returns the exit code."""
     about = {"device": device_name(setting.device), "torch": torch.__version__, "python": platform.python_version()}
@@ -304,7 +192,7 @@ def check(setting: Setting, out: Path) -> int:
         began = time.monotonic()
         try:
             verdict, seen = "holds", ask(setting)
-        except NotTried as reason:
+        except NothingToCheckError as reason:
             verdict, seen = "not tried", str(reason)
         except Exception as error:
             failed += 1

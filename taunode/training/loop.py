@@ -6,7 +6,7 @@ The loss is the mean cross-entropy of a batch: Zhang et al., arXiv 1903.07120; B
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -97,7 +97,7 @@ def fit(
     network: nn.Module = model
     if conditions.compile:
         mode = conditions.compile if isinstance(conditions.compile, str) else None
-        network = torch.compile(model, mode=mode)  # type: ignore[assignment]  # a module
+        network = cast(nn.Module, torch.compile(model, mode=mode))
     replica = team.replica(network, device)
     dtype = next(model.parameters()).dtype
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

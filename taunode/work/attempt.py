@@ -159,7 +159,8 @@ def train(
     torch.manual_seed(config["seed"])
     tf32 = config["precision"] == "tf32"  # torch allows it to convolutions unless told
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
-    assert runtime.compile != "auto" and runtime.channels_last != "auto"  # noqa: PT018 -- decided with the claim
+    assert runtime.compile != "auto"  # decided with the claim
+    assert runtime.channels_last != "auto"
     if runtime.compile:
         share_code(Path(runtime.cache_dir))
     schedule, optimizer = build.schedule(config), build.optimizer(config)

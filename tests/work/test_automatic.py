@@ -58,7 +58,7 @@ def test_what_the_first_attempt_found_is_recorded_and_kept(tmp_path: Path) -> No
     (attempt,) = attempts(by_itself)
     assert (attempt["runtime"]["compile"], attempt["runtime"]["channels_last"]) == (False, True)
     assert results(by_itself) == results(asked)
-    assert runtime(channels_last="auto").keeping_bits([attempt]).channels_last is True  # type: ignore[list-item]
+    assert runtime(channels_last="auto").keeping_bits([by_itself.read_claim(1)]).channels_last is True
 
 
 def test_attempts_that_recorded_nothing_were_neither_compiled_nor_channels_last() -> None:
